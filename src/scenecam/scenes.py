@@ -1,0 +1,302 @@
+"""Many pictures as arrays: `SceneSet`, and how to take a part of one.
+
+A set keeps the pictures, their labels, masks and paths in step. Its arrays may lie on
+disk (`numpy.memmap`): a slice is then a view that reads nothing, and an index array or a
+mask copies the chosen rows only, so a set larger than memory can be split and sampled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NO_CLASS = 255  # in a mask: this pixel belongs to none of the classes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SceneSet:
+    """Labelled pictures of one size.
+
+    Parameters
+    ----------
+    images : ndarray or memmap of shape (n, h, w, 3), uint8
+        RGB pictures.
+    labels : ndarray of shape (n,), integer
+        Index into `class_names`; kept as int64.
+    class_names : sequence of str
+        One name per class, all different; kept as a tuple.
+    masks : ndarray or memmap of shape (n, h, w), uint8, optional
+        Class index of every pixel, 255 where a pixel belongs to no class.
+    paths : sequence of str, optional
+        Where every picture came from; kept as a tuple.
+
+    Raises
+    ------
+    TypeError
+        If an array has the wrong dtype.
+    ValueError
+        If shapes disagree, a label has no class name, or two class names are equal.
+
+    Notes
+    -----
+    The values of `masks` are not checked: that would read the whole array from disk.
+
+    Examples
+    --------
+    >>> scenes[:100]                      # the first hundred
+    >>> scenes[scenes.labels == 2]        # one class
+    >>> rest, valid = scenes.split(0.2, seed=0)
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    masks: np.ndarray | None = None
+    paths: tuple[str, ...] | None = None
+
+    def __post_init__(self):
+        _check_pixels(self.images, "images", "(n, h, w, 3)", ndim=4)
+        labels = np.asarray(self.labels)
+        if labels.size == 0:
+            labels = labels.astype(np.int64)
+        if labels.dtype.kind not in "iu":
+            raise TypeError(
+                f"labels must be integers, one per picture; received {labels.dtype}. "
+                "Give the index of each class in class_names."
+            )
+        if isinstance(self.class_names, str):
+            raise TypeError(
+                "class_names must be a sequence of names; received the single string "
+                f"{self.class_names!r}. Write ({self.class_names!r},) for one class."
+            )
+        # The dataclass is frozen for its users; its own start-up may still tidy types.
+        object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
+        object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
+        if self.paths is not None:
+            object.__setattr__(self, "paths", tuple(map(str, self.paths)))
+        self._check_agreement()
+
+    def _check_agreement(self):
+        number = len(self.images)
+        if self.labels.shape != (number,):
+            raise ValueError(
+                f"labels must have shape ({number},), one per picture; "
+                f"received {self.labels.shape}."
+            )
+        if len(set(self.class_names)) != len(self.class_names):
+            raise ValueError(
+                f"class_names must all differ; received {self.class_names}."
+            )
+        low, high = (self.labels.min(), self.labels.max()) if number else (0, -1)
+        if low < 0 or high >= len(self.class_names):
+            raise ValueError(
+                f"labels must lie in 0..{len(self.class_names) - 1}, the places in "
+                f"class_names; received labels from {low} to {high}."
+            )
+        if self.masks is not None:
+            _check_pixels(self.masks, "masks", "(n, h, w)", ndim=3)
+            if self.masks.shape != self.images.shape[:3]:
+                raise ValueError(
+                    f"masks must have shape {self.images.shape[:3]}, as the images do; "
+                    f"received {self.masks.shape}."
+                )
+        if self.paths is not None and len(self.paths) != number:
+            raise ValueError(
+                f"paths must hold {number} names, one per picture; "
+                f"received {len(self.paths)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index) -> SceneSet:
+        """Take a part: an int (a set of one), a slice, a mask or an index array."""
+        if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+            if not -len(self) <= index < len(self):
+                raise IndexError(
+                    f"no picture {index} in a set of {len(self)}; "
+                    f"use {-len(self)}..{len(self) - 1}."
+                )
+            index = slice(int(index) % len(self), int(index) % len(self) + 1)
+        elif not isinstance(index, slice):
+            index = _as_positions(index, len(self))
+        paths = self.paths
+        if paths is not None:
+            positions = np.arange(len(self))[index]
+            paths = tuple(paths[position] for position in positions)
+        return SceneSet(
+            images=self.images[index],
+            labels=self.labels[index],
+            class_names=self.class_names,
+            masks=None if self.masks is None else self.masks[index],
+            paths=paths,
+        )
+
+    def __eq__(self, other) -> bool:
+        """Compare names, labels, pixels, masks and paths (this reads every pixel)."""
+        if not isinstance(other, SceneSet):
+            return NotImplemented
+        if (self.masks is None) != (other.masks is None):
+            return False
+        return (
+            self.class_names == other.class_names
+            and self.paths == other.paths
+            and np.array_equal(self.labels, other.labels)
+            and np.array_equal(self.images, other.images)
+            and (self.masks is None or np.array_equal(self.masks, other.masks))
+        )
+
+    __hash__ = None  # the pixels can change, so a set cannot be the key of a dictionary
+
+    def __repr__(self) -> str:
+        height, width = self.images.shape[1:3]
+        counts = ", ".join(f"{name} {count}" for name, count in self.counts().items())
+        masks = "with" if self.masks is not None else "without"
+        return f"SceneSet({len(self)} of {height}x{width}, {masks} masks: {counts})"
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of pictures of every class, in class order."""
+        numbers = np.bincount(self.labels, minlength=len(self.class_names))
+        return dict(zip(self.class_names, numbers.tolist(), strict=True))
+
+    def split(self, fraction: float, seed: int = 0) -> tuple[SceneSet, SceneSet]:
+        """Set a stratified part aside: the same fraction of every class.
+
+        Parameters
+        ----------
+        fraction : float
+            Share of every class that goes into the second part, above 0 and below 1.
+        seed : int
+            Chooses which pictures go; the same seed chooses the same ones.
+
+        Returns
+        -------
+        (rest, part) : SceneSet, SceneSet
+            Without overlap, together the whole set, each in the order of the set. Every
+            class gives ``round(fraction * count)`` pictures, but where it has two or
+            more it gives at least one and keeps at least one.
+
+        Raises
+        ------
+        ValueError
+            If `fraction` is not between 0 and 1, or no class has two pictures.
+        """
+        if not 0 < fraction < 1:
+            raise ValueError(
+                f"fraction must be above 0 and below 1, like 0.2; received {fraction}."
+            )
+        chosen = np.zeros(len(self), dtype=bool)
+        for members in self._shuffled_members(seed):
+            if len(members) >= 2:
+                number = round(fraction * len(members))
+                chosen[members[: min(max(number, 1), len(members) - 1)]] = True
+        if not chosen.any():
+            raise ValueError(
+                f"a split needs two pictures of some class; received {self!r}. "
+                "Load more pictures."
+            )
+        return self[~chosen], self[chosen]
+
+    def per_class(self, count: int, seed: int = 0) -> SceneSet:
+        """Draw `count` pictures of every class, without repetition, in class order.
+
+        Parameters
+        ----------
+        count : int
+            Pictures of each class, at least 1.
+        seed : int
+            Chooses the pictures. With one seed a larger `count` keeps the pictures of a
+            smaller one and adds to them.
+
+        Returns
+        -------
+        SceneSet
+            ``count * len(class_names)`` pictures: those of class 0, then class 1...
+
+        Raises
+        ------
+        ValueError
+            If a class has fewer than `count` pictures.
+        """
+        if count < 1:
+            raise ValueError(f"count must be at least 1; received {count}.")
+        short = {name: has for name, has in self.counts().items() if has < count}
+        if short:
+            raise ValueError(
+                f"count={count} of every class is more than there are: {short}. "
+                "Ask for fewer or load more pictures."
+            )
+        members = self._shuffled_members(seed)
+        return self[np.concatenate([places[:count] for places in members])]
+
+    def balance(self, seed: int = 0) -> SceneSet:
+        """Keep as many pictures of every class as the smallest class has.
+
+        Which ones is chosen by `seed`; the order of the set is kept.
+
+        Raises
+        ------
+        ValueError
+            If some class has no picture at all.
+        """
+        smallest = min(self.counts().values(), default=0)
+        if smallest == 0:
+            raise ValueError(
+                f"a class without pictures cannot be balanced: {self.counts()}. "
+                "Add pictures of it, or leave it out of class_names."
+            )
+        kept = np.concatenate(
+            [members[:smallest] for members in self._shuffled_members(seed)]
+        )
+        return self[np.sort(kept)]
+
+    def shuffle(self, seed: int = 0) -> SceneSet:
+        """Return the same pictures in an order chosen by `seed` (this copies them)."""
+        return self[np.random.default_rng(seed).permutation(len(self))]
+
+    def _shuffled_members(self, seed: int) -> list[np.ndarray]:
+        """Return the places of every class's pictures, in seeded random order."""
+        # One stream per class: what is drawn of a class does not depend on the others.
+        return [
+            np.random.default_rng((seed, label)).permutation(
+                np.flatnonzero(self.labels == label)
+            )
+            for label in range(len(self.class_names))
+        ]
+
+
+def _check_pixels(array, name: str, shape: str, *, ndim: int) -> None:
+    if not isinstance(array, np.ndarray):
+        raise TypeError(
+            f"{name} must be an array of shape {shape}; received a "
+            f"{type(array).__name__}. Use numpy.stack on a list of equal arrays."
+        )
+    if array.dtype != np.uint8:
+        raise TypeError(f"{name} must be uint8 {shape}; received {array.dtype}.")
+    if array.ndim != ndim or (ndim == 4 and array.shape[3] != 3):
+        raise ValueError(f"{name} must have shape {shape}; received {array.shape}.")
+
+
+def _as_positions(index, number: int) -> np.ndarray:
+    """Turn a boolean mask or a list of places into an array of places, checked."""
+    index = np.asarray(index)
+    if index.size == 0 and index.dtype.kind != "b":
+        index = index.astype(np.intp)
+    if index.ndim != 1 or index.dtype.kind not in "biu":
+        raise TypeError(
+            "a SceneSet is indexed by an int, a slice, a boolean mask or a list of "
+            f"ints; received {index.dtype} of shape {index.shape}."
+        )
+    if index.dtype.kind == "b":
+        if len(index) != number:
+            raise ValueError(
+                f"a mask for this set needs {number} entries; received {len(index)}."
+            )
+        return np.flatnonzero(index)
+    if index.size and not (-number <= index.min() and index.max() < number):
+        raise IndexError(
+            f"the set has {number} pictures; received places from {index.min()} to "
+            f"{index.max()}."
+        )
+    return index
