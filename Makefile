@@ -1,0 +1,35 @@
+# make book   build the HTML book           make test   lint, unit tests, every chapter
+# make lab    open the chapters in Jupyter  make weights   train the shipped weights again
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: book test lab weights outputs lock clean
+book: .venv/installed
+	$(BIN)/python tools/book.py build
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -q
+	$(BIN)/python tools/book.py check
+
+lab: .venv/installed
+	$(BIN)/pip install -q "jupyterlab>=4.2,<5" -c requirements-lock.txt
+	$(BIN)/jupyter lab book
+
+weights: .venv/installed
+	$(BIN)/python tools/train_weights.py
+
+outputs: .venv/installed
+	$(BIN)/python tools/book.py outputs
+
+lock:
+	uv pip compile --universal --python-version 3.10 --no-annotate --no-header --no-emit-package scenecam requirements.txt -o requirements-lock.txt
+
+clean:
+	rm -rf _build .venv
+
+.venv/installed: requirements.txt requirements-lock.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -r requirements.txt -c requirements-lock.txt
+	touch $@

@@ -1,0 +1,36 @@
+"""Shared by all tests: no window, quiet TensorFlow, closed figures, seeded numbers."""
+
+import os
+from pathlib import Path
+
+# Before anything imports matplotlib or TensorFlow.
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    import sys
+
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def photographs():
+    """The folder of development photographs, beside the checkout; skips without it."""
+    folder = ROOT.parent / "shared" / "intel-scenes"
+    if not folder.is_dir():
+        pytest.skip("no photographs beside the checkout (../shared/intel-scenes)")
+    return folder
