@@ -2,7 +2,7 @@
 
 A set keeps the pictures, their labels, masks and paths in step. Its arrays may lie on
 disk (`numpy.memmap`): a slice is then a view that reads nothing, and an index array or
-a mask copies the chosen rows only, so a set larger than memory can be split and sampled.
+a mask copies the chosen rows only: a set larger than memory can be split and sampled.
 """
 
 from __future__ import annotations
