@@ -4,10 +4,10 @@
     python tools/book.py check [--fresh]      run every chapter under nbval
     python tools/book.py outputs [CHAPTER..]  strip chapters, keep the tagged outputs
 
-jupyter-book's execution cache sees a chapter's own cells and nothing else. What a chapter
-computes also depends on the library, the weights, the versions of the packages and the
-pictures it runs on, so all of these go into one digest: when the digest changes, the cache
-is dropped and every chapter runs again.
+jupyter-book's execution cache sees a chapter's own cells and nothing else. What a
+chapter computes also depends on the library, the weights, the versions of the packages
+and the pictures it runs on, so all of these go into one digest: when the digest
+changes, the cache is dropped and every chapter runs again.
 """
 
 import argparse
@@ -48,7 +48,9 @@ def photographs(root: Path) -> Path | None:
 
 def digest(root: Path) -> str:
     """Digest of all that the chapters' results depend on, but for the chapters."""
-    found = hashlib.sha256(f"{sys.version} {os.environ.get('SCENECAM_SCENES')}".encode())
+    found = hashlib.sha256(
+        f"{sys.version} {os.environ.get('SCENECAM_SCENES')}".encode()
+    )
     for name in ("src", "data"):
         for path in files_below(root / name):
             found.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
@@ -75,9 +77,12 @@ def build(root: Path) -> int:
             shutil.rmtree(output / name, ignore_errors=True)
         output.mkdir(exist_ok=True)
         stamp.write_text(now)
-    command = [sys.executable, "-m", "jupyter_book", "build", str(root), "-W", "-n"]
+    script = Path(sys.executable).with_name("jupyter-book")
+    command = [script, "build", root]
     code = subprocess.call(
-        [*command, "--keep-going"], env={**os.environ, **ENVIRONMENT}, cwd=root
+        [*command, "-W", "-n", "--keep-going"],
+        env={**os.environ, **ENVIRONMENT},
+        cwd=root,
     )
     if code == 0:
         print(output / "html" / "index.html")

@@ -1,0 +1,186 @@
+"""The build and the chapters: what is stored, what is run again, what fails."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import yaml
+from conftest import ROOT
+
+CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+KEPT_TAG = "nbval-check-output"
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def kept_cells(notebook):
+    return [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and KEPT_TAG in cell.metadata.get("tags", [])
+    ]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapters_are_stored_stripped_but_for_tagged_text(path):
+    for cell in read(path).cells:
+        if cell.cell_type != "code":
+            continue
+        if KEPT_TAG not in cell.metadata.get("tags", []):
+            assert not cell.outputs and cell.execution_count is None
+        for output in cell.outputs:
+            # Thumbnails must never enter the repository through a stored output.
+            kinds = set(output.get("data", {}))
+            assert kinds <= {"text/plain"}, f"{path.name} stores {kinds}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_each_chapter_has_at_least_two_outputs_that_nbval_compares(path):
+    cells = kept_cells(read(path))
+    assert all(cell.outputs and cell.execution_count for cell in cells)
+    assert len(cells) >= 2
+
+
+def test_the_contents_name_every_chapter_and_only_what_is_there():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    named = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
+    for name in [toc["root"], *named]:
+        assert any((ROOT / f"{name}{end}").is_file() for end in (".md", ".ipynb")), name
+    assert {f"book/{path.stem}" for path in CHAPTERS} <= set(named)
+
+
+# A whole book in small: one chapter that shows what the library and the data say.
+
+
+def write_chapter(root, *cells, name="01-small"):
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_markdown_cell("# Small")]
+    for source, output in cells:
+        cell = nbformat.v4.new_code_cell(source)
+        if output is not None:
+            cell.metadata["tags"] = [KEPT_TAG]
+            cell.execution_count = 1
+            cell.outputs = [nbformat.v4.new_output("stream", text=output)]
+        notebook.cells.append(cell)
+    nbformat.write(notebook, root / "book" / f"{name}.ipynb")
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    for folder in ("book", "src", "data"):
+        (tmp_path / folder).mkdir()
+    for name in ("_config.yml", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/01-small\n")
+    (tmp_path / "src" / "helper.py").write_text("VALUE = 'first value'\n")
+    (tmp_path / "data" / "numbers.txt").write_text("first number")
+    source = (
+        "import sys; sys.path.insert(0, '../src'); import helper\n"
+        "print(helper.VALUE, '/', open('../data/numbers.txt').read())"
+    )
+    write_chapter(tmp_path, (source, None))
+    return tmp_path
+
+
+def book(root, command, **environment):
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "book.py", "--root", root, command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    return done.returncode, done.stderr + done.stdout
+
+
+def page(root):
+    return (root / "_build" / "html" / "book" / "01-small.html").read_text()
+
+
+def test_a_change_in_src_data_or_requirements_runs_the_chapters_again(small_book):
+    code, log = book(small_book, "build")
+    assert code == 0, log
+    assert log.strip().splitlines()[-1].endswith("index.html")
+    assert "first value / first number" in page(small_book)
+
+    (small_book / "src" / "helper.py").write_text("VALUE = 'second value'\n")
+    (small_book / "data" / "numbers.txt").write_text("second number")
+    assert book(small_book, "build")[0] == 0
+    assert "second value / second number" in page(small_book)
+
+    # Nothing changed: the stored results are used, no kernel starts.
+    cache = small_book / "_build" / ".jupyter_cache"
+    before = sorted(path.name for path in (cache / "executed").iterdir())
+    assert book(small_book, "build")[0] == 0
+    assert sorted(path.name for path in (cache / "executed").iterdir()) == before
+
+
+def test_every_input_of_the_chapters_changes_the_digest(small_book, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book as tool
+
+    monkeypatch.delenv("SCENECAM_SCENES", raising=False)
+    seen = {tool.digest(small_book)}
+    (small_book / "requirements.txt").write_text("numpy\n")
+    seen.add(tool.digest(small_book))
+    (small_book / "data" / "weights").mkdir()
+    (small_book / "data" / "weights" / "some.keras").write_bytes(b"weights")
+    seen.add(tool.digest(small_book))
+    monkeypatch.setenv("SCENECAM_SCENES", "drawn")
+    seen.add(tool.digest(small_book))
+    photographs = small_book / "elsewhere" / "sea"
+    photographs.mkdir(parents=True)
+    monkeypatch.setenv("SCENECAM_SCENES", str(photographs.parent))
+    seen.add(tool.digest(small_book))
+    (photographs / "one.jpg").write_bytes(b"picture")
+    seen.add(tool.digest(small_book))
+    assert len(seen) == 6
+    (small_book / "data" / "cache").mkdir()
+    (small_book / "data" / "cache" / "decoded").write_bytes(b"made from the above")
+    assert tool.digest(small_book) in seen
+
+
+def test_a_failing_cell_fails_the_build(small_book):
+    write_chapter(small_book, ("1 / 0", None))
+    code, log = book(small_book, "build")
+    assert code != 0
+    assert "ZeroDivisionError" in log
+
+
+def test_a_warning_fails_the_build(small_book):
+    notebook = read(small_book / "book" / "01-small.ipynb")
+    notebook.cells.append(nbformat.v4.new_markdown_cell("{ref}`nowhere`"))
+    nbformat.write(notebook, small_book / "book" / "01-small.ipynb")
+    code, log = book(small_book, "build")
+    assert code != 0 and "nowhere" in log
+
+
+def test_a_changed_output_fails_the_check_and_a_pass_is_remembered(small_book):
+    write_chapter(small_book, ("print(6 * 7)", "42\n"))
+    code, log = book(small_book, "check")
+    assert code == 0, log
+    assert "passed before" in book(small_book, "check")[1]
+    write_chapter(small_book, ("print(6 * 7)", "43\n"))
+    code, log = book(small_book, "check")
+    assert code != 0 and "43" in log
+
+
+def test_the_check_chooses_the_drawn_scenes_whatever_is_set(small_book):
+    source = "import os\nprint(os.environ['SCENECAM_SCENES'])"
+    write_chapter(small_book, (source, "drawn\n"))
+    code, log = book(small_book, "check", SCENECAM_SCENES="/somewhere/else")
+    assert code == 0, log
+
+
+def test_the_build_record_is_plain(small_book):
+    write_chapter(small_book, ("print(1)", "1\n"))
+    assert book(small_book, "check")[0] == 0
+    record = json.loads((small_book / "_build" / "chapters-passed.json").read_text())
+    assert list(record) == ["01-small.ipynb"]
