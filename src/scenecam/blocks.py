@@ -1,0 +1,199 @@
+"""Building blocks of the networks: functions from tensor to tensor.
+
+Every layer gets a path-like name from the block it stands in, such as
+``stage2_block1_conv2``, because a class activation map is asked for by layer name.
+(Keras forbids ``/`` in layer names: it keeps that sign for weights of nested models.)
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+
+def conv_norm(
+    x: keras.KerasTensor,
+    filters: int,
+    *,
+    name: str,
+    prefix: str = "",
+    kernel: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+    relu: bool = True,
+) -> keras.KerasTensor:
+    """Convolve, normalise over the batch and, if wanted, cut off below zero.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, h, w, c)
+    filters : int
+        Number of kernels, and so of feature maps that come out.
+    name : str
+        Number or word that ends the layer names: ``{prefix}conv{name}``,
+        ``{prefix}norm{name}``, ``{prefix}relu{name}``.
+    prefix : str
+        Path of the block the layers stand in, with its last underscore.
+    kernel, stride, dilation : int
+        Side of the square kernel, its step, and the gap between its taps, in pixels.
+    relu : bool
+        Whether a ReLU follows.
+
+    Returns
+    -------
+    tensor of shape (n, ceil(h / stride), ceil(w / stride), filters)
+    """
+    # The normalisation has an offset of its own, so a bias would be a second one.
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        dilation_rate=dilation,
+        padding="same",
+        use_bias=False,
+        name=f"{prefix}conv{name}",
+    )(x)
+    x = layers.BatchNormalization(momentum=0.9, name=f"{prefix}norm{name}")(x)
+    return layers.ReLU(name=f"{prefix}relu{name}")(x) if relu else x
+
+
+def residual_block(
+    x: keras.KerasTensor, filters: int, *, name: str, stride: int = 1
+) -> keras.KerasTensor:
+    """Add two 3x3 convolutions to what came in: ``relu(F(x) + x)``.
+
+    Where the block changes the size, the short path is averaged down first, so that
+    it drops no pixel (a strided 1x1 convolution would ignore three of four).
+
+    Parameters
+    ----------
+    x : tensor of shape (n, h, w, c)
+    filters : int
+    name : str
+        Path of the block, such as ``"stage2_block1"``; every layer name starts with it.
+    stride : int
+        Step of the first convolution: 2 halves the size.
+
+    Returns
+    -------
+    tensor of shape (n, ceil(h / stride), ceil(w / stride), filters), not negative
+
+    Notes
+    -----
+    He et al., "Deep Residual Learning for Image Recognition" (2016), equations 1
+    and 2; the averaged short path is "ResNet-D" of He et al., "Bag of Tricks for
+    Image Classification with Convolutional Neural Networks" (2019), section 4.
+    """
+    path = f"{name}_"
+    short = x
+    if stride > 1:
+        short = layers.AveragePooling2D(stride, padding="same", name=f"{path}pool")(x)
+    if x.shape[-1] != filters:
+        short = conv_norm(
+            short, filters, kernel=1, relu=False, prefix=path, name="_short"
+        )
+    main = conv_norm(x, filters, stride=stride, prefix=path, name="1")
+    main = conv_norm(main, filters, relu=False, prefix=path, name="2")
+    x = layers.Add(name=f"{path}add")([main, short])
+    return layers.ReLU(name=f"{path}relu")(x)
+
+
+def pooled_conv_block(
+    x: keras.KerasTensor, filters: tuple[int, int, int], *, name: str
+) -> keras.KerasTensor:
+    """Apply the report's convolution block: max-pooling on the main and short path.
+
+    Main path: 1x1 convolution, max-pooling, normalisation, ReLU; 3x3 convolution,
+    normalisation, ReLU; 1x1 convolution, normalisation. Short path: 1x1 convolution,
+    max-pooling, normalisation. Their sum goes through a ReLU.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, h, w, c)
+    filters : tuple of three int
+        Kernels of the three convolutions of the main path.
+    name : str
+        Path of the block; every layer name starts with it.
+
+    Returns
+    -------
+    tensor of shape (n, ceil(h / 2), ceil(w / 2), filters[2]), not negative
+    """
+    path = f"{name}_"
+    first, _, last = filters
+    # Kernels first, pooling second, normalisation third: the report's order.
+    main = layers.Conv2D(first, 1, use_bias=False, name=f"{path}conv1")(x)
+    main = layers.MaxPooling2D(2, padding="same", name=f"{path}pool")(main)
+    main = layers.BatchNormalization(momentum=0.9, name=f"{path}norm1")(main)
+    main = layers.ReLU(name=f"{path}relu1")(main)
+    main = _bottleneck_end(main, filters, path)
+    short = layers.Conv2D(last, 1, use_bias=False, name=f"{path}conv_short")(x)
+    short = layers.MaxPooling2D(2, padding="same", name=f"{path}pool_short")(short)
+    short = layers.BatchNormalization(momentum=0.9, name=f"{path}norm_short")(short)
+    x = layers.Add(name=f"{path}add")([main, short])
+    return layers.ReLU(name=f"{path}relu")(x)
+
+
+def identity_block(
+    x: keras.KerasTensor, filters: tuple[int, int, int], *, name: str
+) -> keras.KerasTensor:
+    """Apply the report's identity block: three convolutions, the input added as it is.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, h, w, filters[2])
+    filters : tuple of three int
+        Kernels of the 1x1, 3x3 and 1x1 convolution.
+    name : str
+        Path of the block; every layer name starts with it.
+
+    Returns
+    -------
+    tensor of the shape of `x`, not negative
+
+    Raises
+    ------
+    ValueError
+        If `x` has another number of channels than the block gives back.
+    """
+    if x.shape[-1] != filters[-1]:
+        raise ValueError(
+            f"an identity block adds its input unchanged, so `filters` must end in the "
+            f"input's {x.shape[-1]} channels; received {filters}. Change the width "
+            "with pooled_conv_block first."
+        )
+    path = f"{name}_"
+    main = conv_norm(x, filters[0], kernel=1, prefix=path, name="1")
+    main = _bottleneck_end(main, filters, path)
+    x = layers.Add(name=f"{path}add")([main, x])
+    return layers.ReLU(name=f"{path}relu")(x)
+
+
+def _bottleneck_end(x, filters, path):
+    x = conv_norm(x, filters[1], prefix=path, name="2")
+    return conv_norm(x, filters[2], kernel=1, relu=False, prefix=path, name="3")
+
+
+def classifier(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
+    """Name the feature maps, average each one, and weigh the averages into logits.
+
+    Parameters
+    ----------
+    x : tensor of shape (n, h, w, c)
+    num_classes : int
+
+    Returns
+    -------
+    tensor of shape (n, num_classes)
+        Logits. The three layers are called ``features``, ``gap`` and ``logits``.
+
+    Notes
+    -----
+    Global average pooling: Lin et al., "Network In Network" (2014), section 3.2. With
+    it the mean over a class activation map, plus the bias, is the logit (Zhou et al.,
+    "Learning Deep Features for Discriminative Localization", 2016, equations 1 and 2).
+    """
+    x = layers.Identity(name="features")(x)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    # Logits stay float32 when the layers before them compute in fewer bits.
+    return layers.Dense(num_classes, dtype="float32", name="logits")(x)

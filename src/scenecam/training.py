@@ -1,0 +1,470 @@
+"""Training: labelled pictures in, a fitted network and its plain history out.
+
+The pictures stay the uint8 arrays they are (a memory map is read batch by batch);
+augmentation works on whole batches in one graph; Keras runs the steps. All chance comes
+from one seed and the number of the epoch, so a run that was killed and resumed sees the
+very batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm.auto import tqdm
+
+from .scenes import SceneSet
+
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+# Augmentation: how much of a picture a crop keeps (as a share of its area), how far
+# the crop's sides may differ, and how far light, contrast and colour may move.
+CROP_AREA = (0.4, 1.0)
+CROP_RATIO = (3 / 4, 4 / 3)
+BRIGHTNESS = 0.25
+CONTRAST = 0.25
+SATURATION = 0.4
+
+# Red, green and blue in perceived lightness: ITU-R BT.601.
+LIGHTNESS = (0.299, 0.587, 0.114)
+
+
+def fit(
+    model: keras.Model,
+    train: SceneSet,
+    valid: SceneSet,
+    *,
+    epochs: int = 50,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+    optimizer: str = "adam",
+    schedule: str = "constant",
+    label_smoothing: float = 0.0,
+    weight_decay: float = 0.0,
+    augment: bool = True,
+    patience: int = 15,
+    folder: str | os.PathLike | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    verbose: str | int = "auto",
+) -> dict[str, list[float]]:
+    """Train a network on one part and keep its best epoch on another.
+
+    The loss is the categorical cross-entropy of the logits. Training ends after
+    `epochs`, or once the validation loss has not fallen for `patience` epochs; `model`
+    is left with the weights of the epoch whose validation loss was lowest.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Pictures to logits. Pictures of another size are resized to its own on the way.
+    train, valid : SceneSet
+        Labels must be class indices of the model. `valid` chooses the epoch, so it must
+        not be the part that the network is judged by in the end.
+    epochs, batch_size : int
+    learning_rate : float
+        The highest, if it is scheduled.
+    optimizer : {"adam", "sgd"}
+        Adam, or gradient descent with a Nesterov momentum of 0.9.
+    schedule : {"constant", "cosine"}
+        "cosine" rises for a twentieth of the steps and then falls to nothing along half
+        a cosine wave.
+    label_smoothing : float in [0, 1)
+        Share of each label that is spread over all classes.
+    weight_decay : float
+        Decoupled from the gradient; kernels only.
+    augment : bool
+        Whether training pictures are cropped, mirrored and recoloured at random.
+    patience : int
+    folder : path, optional
+        Where ``best.keras``, ``history.json`` and ``state.npz`` (to resume from) go.
+    resume : bool
+        Whether to go on from the state in `folder`, if there is one.
+    seed : int
+        Seed of the order and the augmentation; the model has its own.
+    verbose : {"auto", 0, 1, 2}
+        Silent, a progress bar, or a line per epoch; "auto" is the bar on a terminal
+        and the line elsewhere.
+
+    Returns
+    -------
+    dict of str to list of float
+        ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy`` (shares in [0, 1]) and
+        ``seconds``, one number per epoch. The losses contain the label smoothing.
+
+    Raises
+    ------
+    ValueError
+        If an argument, the labels or a state to resume from does not fit.
+
+    Notes
+    -----
+    Adam: Kingma and Ba (2015), algorithm 1; decoupled decay: Loshchilov and Hutter
+    (2019); label smoothing: Szegedy et al. (2016), section 7.
+    """
+    steps = len(train) // batch_size or 1
+    _check_sets(model, train, valid)
+    rate = _learning_rate(learning_rate, schedule, steps * epochs)
+    model.compile(
+        _optimizer(optimizer, rate, weight_decay),
+        loss=keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=label_smoothing
+        ),
+        metrics=["accuracy"],
+        # oneDNN's convolutions are faster on a CPU than those that XLA generates.
+        jit_compile=False,
+    )
+    model.optimizer.build(model.trainable_variables)
+    settings = {
+        "pictures": [len(train), len(valid)],
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "label_smoothing": label_smoothing,
+        "weight_decay": weight_decay,
+        "augment": augment,
+        "patience": patience,
+        "seed": seed,
+    }
+    run = _Run(model, settings, folder, patience)
+    if resume and run.restore():
+        if run.is_over(epochs):
+            run.finish()
+            return run.history
+    done = len(run.history["loss"])
+    size = model.input_shape[1:3]
+    num_classes = model.output_shape[-1]
+    model.fit(
+        _training_batches(
+            train, batch_size, steps, size, num_classes, augment, seed, done
+        ),
+        steps_per_epoch=steps,
+        initial_epoch=done,
+        epochs=epochs,
+        validation_data=_validation_batches(valid, size, num_classes),
+        shuffle=False,  # the batches are shuffled already
+        callbacks=[run, *_reporter(verbose, epochs, steps)],
+        verbose=0,
+    )
+    run.finish()
+    return run.history
+
+
+def augment_images(images: np.ndarray, *, seed: int) -> np.ndarray:
+    """Show what augmentation makes of pictures.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, h, w, 3), uint8
+    seed : int
+        Another seed gives other crops, mirrors and colours.
+
+    Returns
+    -------
+    ndarray of shape (n, h, w, 3), uint8
+    """
+    batch = _augment(tf.constant(images), images.shape[1:3], tf.constant([seed, 0]))
+    return np.rint(batch.numpy()).astype("uint8")
+
+
+# ---- Batches -------------------------------------------------------------------------
+
+
+def _training_batches(
+    scenes, batch_size, steps, size, num_classes, augment, seed, first_epoch
+):
+    """Give endless batches; epoch and step alone decide what is in each of them."""
+
+    def batches():
+        epoch = first_epoch
+        while True:
+            order = np.random.default_rng((seed, epoch)).permutation(len(scenes))
+            for step in range(steps):
+                # Sorted, so that a memory map is read from front to back. The few
+                # pictures left over sit out this epoch: all batches have one shape.
+                chosen = np.sort(order[step * batch_size : (step + 1) * batch_size])
+                yield scenes.images[chosen], scenes.labels[chosen], (seed, epoch, step)
+            epoch += 1
+
+    def prepare(images, labels, key):
+        if augment:
+            # Two numbers are all that stateless random operations take.
+            images = _augment(images, size, (key[0], key[1] * steps + key[2]))
+        else:
+            images = _resize(images, size)
+        return images, tf.one_hot(labels, num_classes)
+
+    height, width, channels = scenes.images.shape[1:]
+    count = min(batch_size, len(scenes))
+    signature = (
+        tf.TensorSpec((count, height, width, channels), tf.uint8),
+        tf.TensorSpec((count,), tf.int64),
+        tf.TensorSpec((3,), tf.int64),
+    )
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    # One batch at a time: its operations already use every core.
+    return dataset.map(prepare).prefetch(2)
+
+
+def _validation_batches(scenes, size, num_classes, batch_size=128):
+    def batches():
+        for start in range(0, len(scenes), batch_size):
+            part = slice(start, start + batch_size)
+            yield scenes.images[part], scenes.labels[part]
+
+    def prepare(images, labels):
+        return _resize(images, size), tf.one_hot(labels, num_classes)
+
+    height, width, channels = scenes.images.shape[1:]
+    signature = (
+        tf.TensorSpec((None, height, width, channels), tf.uint8),
+        tf.TensorSpec((None,), tf.int64),
+    )
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    dataset = dataset.map(prepare).prefetch(2)
+    # Keras asks a data set for its length to know how many steps to run.
+    steps = math.ceil(len(scenes) / batch_size)
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps))
+
+
+def _resize(images, size):
+    images = tf.cast(images, tf.float32)
+    if tuple(images.shape[1:3]) == tuple(size):
+        return images
+    return tf.image.resize(images, size, antialias=True)
+
+
+def _augment(images, size, seed):
+    """Crop, mirror and recolour a batch: uint8 in, float32 grey levels out."""
+    count = tf.shape(images)[0]
+    random = tf.random.stateless_uniform((7, count), seed)
+
+    def between(row, low, high):
+        return low + (high - low) * random[row]
+
+    # Crop, resize and mirror at once: a box whose left side lies right of its right
+    # side is read backwards. Scenes are never turned upside down: skies are above.
+    area = between(0, *CROP_AREA)
+    ratio = tf.exp(between(1, math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])))
+    high = tf.minimum(tf.sqrt(area / ratio), 1.0)
+    wide = tf.minimum(tf.sqrt(area * ratio), 1.0)
+    # One uniform number holds both the side to mirror and the place across.
+    across = random[2] * 2.0
+    mirrored = across >= 1.0
+    left = (across - tf.floor(across)) * (1.0 - wide)
+    top = random[3] * (1.0 - high)
+    near = tf.where(mirrored, left + wide, left)
+    far = tf.where(mirrored, left, left + wide)
+    boxes = tf.stack([top, near, top + high, far], axis=1)
+    images = tf.image.crop_and_resize(images, boxes, tf.range(count), size)
+
+    # Saturation, contrast and brightness are one affine map of each pixel:
+    # light * (contrast * (colour * x + (1 - colour) * grey) + (1 - contrast) * mean).
+    colour = between(4, 1 - SATURATION, 1 + SATURATION)[:, None, None, None]
+    contrast = between(5, 1 - CONTRAST, 1 + CONTRAST)[:, None, None, None]
+    light = between(6, 1 - BRIGHTNESS, 1 + BRIGHTNESS)[:, None, None, None]
+    if images.shape[-1] == 3:
+        grey = tf.tensordot(images, tf.constant(LIGHTNESS), 1)[..., None]
+    else:
+        grey = tf.reduce_mean(images, axis=3, keepdims=True)
+    mean = tf.reduce_mean(grey, axis=(1, 2), keepdims=True)
+    shared = light * (contrast * (1 - colour) * grey + (1 - contrast) * mean)
+    return tf.clip_by_value(light * contrast * colour * images + shared, 0.0, 255.0)
+
+
+# ---- State and report ----------------------------------------------------------------
+
+
+class _Run(keras.callbacks.Callback):
+    """Remember history and best weights, stop early, and survive being killed.
+
+    Keras has a callback for each of these, but the memory of its EarlyStopping and of
+    its ModelCheckpoint dies with the process, and BackupAndRestore does not bring it
+    back. One state, written to one file that is swapped in whole, does.
+    """
+
+    def __init__(self, model, settings, folder, patience):
+        super().__init__()
+        self.variables = [*model.variables, *model.optimizer.variables]
+        self.count = len(model.variables)
+        self.network = model
+        self.settings = settings
+        self.patience = patience
+        self.folder = None if folder is None else Path(folder)
+        self.history = {name: [] for name in (*METRICS, "seconds")}
+        self.best = None
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name in METRICS:
+            self.history[name].append(float(logs[name]))
+        seconds = time.perf_counter() - self.started
+        self.history["seconds"].append(round(seconds, 3))
+        losses = self.history["val_loss"]
+        if losses[-1] == min(losses):
+            self.best = self.network.get_weights()
+            if self.folder is not None:
+                _replace(self.folder / "best.keras", self.network.save)
+        if self.folder is not None:
+            self.save()
+        self.network.stop_training = self.is_over(self.settings["epochs"])
+
+    def is_over(self, epochs):
+        losses = self.history["val_loss"]
+        since_best = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
+        return len(losses) >= epochs or since_best >= self.patience
+
+    def finish(self):
+        if self.best is not None:
+            self.network.set_weights(self.best)
+
+    def save(self):
+        arrays = {f"variable{i}": v.numpy() for i, v in enumerate(self.variables)}
+        arrays |= {f"best{i}": value for i, value in enumerate(self.best)}
+        arrays["about"] = np.array(json.dumps([self.settings, self.history]))
+        _replace(self.folder / "state.npz", lambda path: np.savez(path, **arrays))
+        text = json.dumps(self.history, indent=1)
+        _replace(self.folder / "history.json", lambda path: path.write_text(text))
+
+    def restore(self):
+        path = None if self.folder is None else self.folder / "state.npz"
+        if path is None:
+            raise ValueError("`resume` needs the `folder` of the run to go on with.")
+        if not path.is_file():
+            return False
+        with np.load(path) as state:
+            settings, history = json.loads(str(state["about"]))
+            if settings != self.settings:
+                names = [
+                    k for k in self.settings if settings.get(k) != self.settings[k]
+                ]
+                raise ValueError(
+                    f"{path} belongs to a run with other settings ({', '.join(names)}). "
+                    "Resume with those, or start afresh in another folder."
+                )
+            for i, variable in enumerate(self.variables):
+                variable.assign(state[f"variable{i}"])
+            self.best = [
+                state[f"best{i}"] for i in range(len(self.network.get_weights()))
+            ]
+        self.history = history
+        return True
+
+
+def _replace(path, write):
+    # The name keeps its ending: Keras and NumPy choose the format by it.
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        write(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _Lines(keras.callbacks.Callback):
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self.started
+        print(
+            f"epoch {epoch + 1}/{self.epochs}  {_summary(logs)}  {seconds:.0f} s",
+            flush=True,
+        )
+
+
+class _Bar(keras.callbacks.Callback):
+    def __init__(self, epochs, steps):
+        super().__init__()
+        self.epochs, self.steps = epochs, steps
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.bar = tqdm(total=self.steps, desc=f"epoch {epoch + 1}/{self.epochs}")
+        self.done = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update(batch + 1 - self.done)
+        self.done = batch + 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.set_postfix_str(_summary(logs))
+        self.bar.close()
+
+
+def _summary(logs):
+    return (
+        f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.3f}  "
+        f"val_loss {logs['val_loss']:.3f}  val_accuracy {logs['val_accuracy']:.3f}"
+    )
+
+
+def _reporter(verbose, epochs, steps):
+    if verbose == "auto":
+        verbose = 1 if sys.stderr.isatty() else 2
+    return {0: [], 1: [_Bar(epochs, steps)], 2: [_Lines(epochs)]}[verbose]
+
+
+# ---- Choices -------------------------------------------------------------------------
+
+
+def _optimizer(name, rate, weight_decay):
+    decay = weight_decay or None
+    if name == "adam":
+        optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+    elif name == "sgd":
+        optimizer = keras.optimizers.SGD(
+            rate, momentum=0.9, nesterov=True, weight_decay=decay
+        )
+    else:
+        raise ValueError(f'`optimizer` must be "adam" or "sgd"; received {name!r}.')
+    if decay is not None:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _learning_rate(highest, schedule, steps):
+    if schedule == "constant":
+        return highest
+    if schedule == "cosine":
+        rise = max(1, steps // 20)
+        return keras.optimizers.schedules.CosineDecay(
+            highest / rise,
+            decay_steps=max(1, steps - rise),
+            warmup_target=highest,
+            warmup_steps=rise,
+        )
+    raise ValueError(
+        f'`schedule` must be "constant" or "cosine"; received {schedule!r}.'
+    )
+
+
+def _check_sets(model, train, valid):
+    num_classes = model.output_shape[-1]
+    for name, scenes in (("train", train), ("valid", valid)):
+        if len(scenes) == 0:
+            raise ValueError(
+                f"`{name}` holds no pictures; split more pictures off for it."
+            )
+        top = int(np.max(scenes.labels))
+        if top >= num_classes:
+            raise ValueError(
+                f"`{name}` has labels up to {top}, but the model has {num_classes} "
+                "logits. Build it with `num_classes=len(train.class_names)`."
+            )
