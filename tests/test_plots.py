@@ -1,0 +1,496 @@
+"""Charts read back from their artists: text, colours, picture arrays, scales."""
+
+import inspect
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib import colors
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+
+from scenecam import evaluation, images, plots
+
+matplotlib.use("Agg")
+
+NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
+RNG = np.random.default_rng(0)
+PICTURES = RNG.integers(256, size=(12, 32, 32, 3), dtype=np.uint8)
+LABELS = np.arange(12) % 6
+LOGITS = RNG.normal(size=(12, 6)) + 2 * np.eye(6)[LABELS]
+PROBABILITIES = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+PREDICTIONS = PROBABILITIES.argmax(axis=1)
+MATRIX = np.array([[90, 10, 0], [1, 2, 1], [0, 0, 0]])
+SIGNED = np.linspace(-3, 5, 36).reshape(6, 6)
+HISTORY = {
+    "loss": [2.0, 1.0, 0.5, 0.2],
+    "val_loss": [2.1, 1.2, 0.9, 1.1],
+    "accuracy": [0.2, 0.5, 0.8, 0.9],
+    "val_accuracy": [0.2, 0.5, 0.7, 0.75],
+}
+TABLE = evaluation.classification_table(
+    labels=LABELS, predictions=PREDICTIONS, class_names=NAMES
+)
+MASK = np.full((8, 8), 255, np.uint8)
+MASK[4:] = 4
+MASK[6:, 2:5] = 1
+
+# One call for every function that takes an Axes ...
+CHARTS = {
+    "show_image": lambda **kw: plots.show_image(PICTURES[0], title="one", **kw),
+    "show_mask": lambda **kw: plots.show_mask(MASK, NAMES, **kw),
+    "show_receptive_field": lambda **kw: plots.show_receptive_field(
+        PICTURES[0], (3, -2, 11, 11), **kw
+    ),
+    "class_pie": lambda **kw: plots.class_pie(LABELS, NAMES, **kw),
+    "class_bar": lambda **kw: plots.class_bar(LABELS, NAMES, **kw),
+    "training_curve": lambda **kw: plots.training_curve(HISTORY, **kw),
+    "gradient_norms": lambda **kw: plots.gradient_norms(
+        {"plain": [1e-9, 1e-5, 0.1], "residual": [0.2, 0.3, 0.0]}, **kw
+    ),
+    "confusion_matrix": lambda **kw: plots.confusion_matrix(MATRIX, NAMES[:3], **kw),
+    "class_scores": lambda **kw: plots.class_scores(TABLE, **kw),
+    "reliability": lambda **kw: plots.reliability(
+        evaluation.calibration(LABELS, PROBABILITIES), **kw
+    ),
+    "probability_bars": lambda **kw: plots.probability_bars(
+        PROBABILITIES[1], NAMES, label=1, **kw
+    ),
+    "show_map": lambda **kw: plots.show_map(SIGNED, title="sea", **kw),
+    "show_overlay": lambda **kw: plots.show_overlay(PICTURES[0], SIGNED, **kw),
+}
+# ... and for every one that makes a figure of its own.
+GRIDS = {
+    "show_images": lambda: plots.show_images(PICTURES[:7], titles=list("abcdefg")),
+    "show_classes": lambda: plots.show_classes(PICTURES, LABELS, NAMES, count=2),
+    "mean_images": lambda: plots.mean_images(PICTURES, LABELS, NAMES),
+    "training_curves": lambda: plots.training_curves(HISTORY),
+    "show_kernels": lambda: plots.show_kernels(RNG.normal(size=(3, 3, 4, 10))),
+    "show_feature_maps": lambda: plots.show_feature_maps(RNG.random((5, 5, 20))),
+    "show_sheet": lambda: plots.show_sheet(
+        PICTURES[:3],
+        np.stack([SIGNED, -SIGNED, np.abs(SIGNED)]),
+        titles=plots.prediction_titles(LABELS[:3], PROBABILITIES[:3], NAMES),
+    ),
+}
+NOT_CHARTS = {"class_colours", "prediction_titles"}
+
+
+@pytest.fixture(autouse=True)
+def leaves_matplotlib_as_it_was(monkeypatch):
+    """No global setting may change, nothing be shown, no current Axes be asked for."""
+
+    def forbidden(*args, **kwargs):
+        raise AssertionError("plots must not use the global pyplot state")
+
+    for name in ("show", "gca", "gcf", "sca"):
+        monkeypatch.setattr(plt, name, forbidden)
+    before = dict(matplotlib.rcParams)
+    yield
+    assert dict(matplotlib.rcParams) == before
+    plt.close("all")
+
+
+def test_every_public_function_is_tested_here():
+    public = {
+        name
+        for name, f in inspect.getmembers(plots, inspect.isfunction)
+        if f.__module__ == plots.__name__ and not name.startswith("_")
+    }
+    assert public == set(CHARTS) | set(GRIDS) | NOT_CHARTS
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_draws_on_the_given_axes_and_returns_it(name):
+    fig, axes = plt.subplots(1, 2)
+    assert CHARTS[name](ax=axes[1]) is axes[1]
+    assert plt.get_fignums() == [fig.number], "no figure of its own"
+    assert not axes[0].has_data() and not axes[0].texts
+    assert axes[1].has_data() or axes[1].patches
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_without_axes_opens_one_opaque_white_figure(name):
+    ax = CHARTS[name]()
+    assert isinstance(ax, Axes)
+    assert plt.get_fignums() == [ax.figure.number]
+    assert ax.figure.get_facecolor() == ax.get_facecolor() == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_grid_returns_its_figure_and_axes(name):
+    fig, axes = GRIDS[name]()
+    assert plt.get_fignums() == [fig.number]
+    assert fig.get_facecolor() == (1, 1, 1, 1)
+    assert isinstance(axes, np.ndarray)
+    assert all(ax.figure is fig for ax in axes.flat)
+
+
+@pytest.mark.parametrize("name", [*CHARTS, *GRIDS])
+def test_text_is_large_enough_and_wholly_on_a_narrow_figure(name):
+    made = (CHARTS | GRIDS)[name]()
+    fig = made[0] if name in GRIDS else made.figure
+    assert fig.get_figwidth() <= 6.5
+    fig.canvas.draw()
+    texts = [t for t in fig.findobj(Text) if t.get_visible() and t.get_text()]
+    assert min((t.get_fontsize() for t in texts), default=9) >= 9
+    # The tight box holds all that is drawn, in inches; it must lie on the figure.
+    box = fig.get_tightbbox()
+    assert (box.min >= -0.02).all(), box
+    assert (box.max <= fig.get_size_inches() + 0.02).all(), box
+
+
+# Colours ------------------------------------------------------------------------------
+
+# Machado, Oliveira, Fernandes (2009), IEEE TVCG 15(6): full protanopia, deuteranopia.
+BLIND = {
+    "normal": np.eye(3),
+    "protan": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deutan": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+}
+
+
+def lab(rgb):
+    """CIELAB of linear RGB, white point D65."""
+    xyz = rgb @ np.array(
+        [
+            [0.4124, 0.2126, 0.0193],
+            [0.3576, 0.7152, 0.1192],
+            [0.1805, 0.0722, 0.9505],
+        ]
+    )
+    f = np.cbrt(np.maximum(xyz / [0.9505, 1, 1.089], 0.008856))
+    return np.stack(
+        [116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1
+    )
+
+
+@pytest.mark.parametrize("eyes", BLIND)
+def test_six_class_colours_keep_apart_for_every_eye(eyes):
+    srgb = plots.class_colours(6)
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = lab(np.clip(linear @ BLIND[eyes].T, 0, 1))
+    distance = np.linalg.norm(seen[:, None] - seen[None], axis=-1)
+    assert distance[~np.eye(6, dtype=bool)].min() > 15
+
+
+def test_class_colours_do_not_depend_on_the_number_of_classes():
+    np.testing.assert_array_equal(plots.class_colours(6)[:3], plots.class_colours(3))
+    np.testing.assert_array_equal(plots.class_colours(13)[10:], plots.class_colours(3))
+
+
+def test_pie_bar_and_mask_agree_on_the_colour_of_a_class():
+    pie = plots.class_pie(LABELS, NAMES)
+    bar = plots.class_bar(LABELS, NAMES)
+    mask = plots.show_mask(np.arange(6, dtype=np.uint8).reshape(2, 3), NAMES)
+    expected = plots.class_colours(6)
+    np.testing.assert_allclose([w.get_facecolor()[:3] for w in pie.patches], expected)
+    np.testing.assert_allclose([b.get_facecolor()[:3] for b in bar.patches], expected)
+    shown = mask.images[0].get_array()[..., :3].reshape(6, 3)
+    np.testing.assert_allclose(shown, expected, atol=1 / 255)
+
+
+# Pictures -----------------------------------------------------------------------------
+
+
+def test_pictures_stand_in_the_grid_in_their_order_and_the_rest_is_blank():
+    fig, axes = plots.show_images(PICTURES[:7], titles=list("abcdefg"), columns=3)
+    assert axes.shape == (3, 3)
+    for i, ax in enumerate(axes.flat[:7]):
+        np.testing.assert_array_equal(ax.images[0].get_array(), PICTURES[i])
+        assert ax.get_title() == "abcdefg"[i]
+    assert not any(ax.images or ax.axison for ax in axes.flat[7:])
+
+
+def test_float_picture_is_not_stretched():
+    ax = plots.show_image(np.full((4, 4), 0.5))
+    assert ax.images[0].get_clim() == (0, 1)
+
+
+def test_class_sheet_has_only_pictures_of_its_row():
+    labels = np.array([2, 0, 0, 1, 2, 0, 2, 2])
+    fig, axes = plots.show_classes(PICTURES[:8], labels, ("a", "b", "c"), count=3)
+    shown = [[len(ax.images) for ax in row] for row in axes]
+    assert shown == [[1, 1, 1], [1, 0, 0], [1, 1, 1]]
+    np.testing.assert_array_equal(axes[2, 1].images[0].get_array(), PICTURES[4])
+    assert [row[0].texts[0].get_text() for row in axes] == ["a", "b", "c"]
+
+
+def test_mean_image_of_two_pictures_is_halfway():
+    pictures = np.zeros((4, 2, 2, 3), np.uint8)
+    pictures[2] = 255
+    _, axes = plots.mean_images(pictures, np.array([0, 0, 1, 1]), ("a", "b"))
+    assert axes.flat[0].images[0].get_array().max() == 0
+    np.testing.assert_allclose(axes.flat[1].images[0].get_array(), 0.5)
+
+
+def test_mask_shows_pixels_without_a_class_as_such():
+    ax = plots.show_mask(MASK, NAMES)
+    shown = ax.images[0].get_array()
+    np.testing.assert_array_equal(shown[0, 0], [1, 1, 1])
+    np.testing.assert_allclose(shown[7, 3], plots.class_colours(6)[1])
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["forest", "sea", "no class"]
+
+
+def test_receptive_field_covers_whole_pixels():
+    ax = plots.show_receptive_field(PICTURES[0], (3, -2, 11, 9))
+    for box in ax.patches:
+        assert box.get_bbox().extents == pytest.approx((-2.5, 2.5, 6.5, 13.5))
+    assert ax.get_title() == "sees 11 × 9 pixels"
+
+
+def test_prediction_titles_name_guess_confidence_and_truth():
+    titles = plots.prediction_titles([0, 1], [[0.75, 0.25], [0.9, 0.1]], ("a", "b"))
+    assert titles == ["a 75%\n(right)", "a 90%\n(true: b)"]
+
+
+# Numbers ------------------------------------------------------------------------------
+
+
+def test_pie_wedges_are_proportional_and_labelled():
+    ax = plots.class_pie(np.array([0, 0, 0, 1]), ("a", "b"))
+    angles = [wedge.theta2 - wedge.theta1 for wedge in ax.patches]
+    assert np.abs(angles) == pytest.approx([270, 90])
+    assert {t.get_text() for t in ax.texts} >= {"a\n75.0%", "b\n25.0%"}
+
+
+def test_bar_writes_exact_numbers():
+    ax = plots.class_bar(np.repeat([0, 1], [1234, 2]), ("a", "b"))
+    assert [t.get_text() for t in ax.texts] == ["1,234", "2"]
+    assert [bar.get_width() for bar in ax.patches] == [1234, 2]
+
+
+def test_training_curve_marks_the_epoch_of_the_lowest_validation_loss():
+    for key, value in (("loss", 0.9), ("accuracy", 0.7)):
+        ax = plots.training_curve(HISTORY, key)
+        train, valid, _, best = ax.lines
+        np.testing.assert_array_equal(train.get_ydata(), HISTORY[key])
+        np.testing.assert_array_equal(valid.get_ydata(), HISTORY[f"val_{key}"])
+        assert (best.get_xdata()[0], best.get_ydata()[0]) == (3, value)
+        assert best.get_label() == "best: epoch 3"
+
+
+def test_training_curve_of_one_epoch_without_validation():
+    ax = plots.training_curve({"loss": [1.0]})
+    assert len(ax.lines) == 1
+
+
+def test_gradient_norms_leave_a_gap_at_zero():
+    ax = CHARTS["gradient_norms"]()
+    assert ax.get_yscale() == "log"
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), [0.2, 0.3, np.nan])
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["plain", "residual"]
+
+
+def test_confusion_cells_hold_counts_and_shares_of_the_row():
+    ax = plots.confusion_matrix(MATRIX, NAMES[:3])
+    assert [t.get_text() for t in ax.texts] == [
+        *("90\n90%", "10\n10%", "0\n0%"),
+        *("1\n25%", "2\n50%", "1\n25%"),
+        *("0\n0%", "0\n0%", "0\n0%"),
+    ]
+    shown = ax.collections[0].get_array()
+    np.testing.assert_allclose(np.ravel(shown)[:6], [0.9, 0.1, 0, 0.25, 0.5, 0.25])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
+    assert [t.get_text() for t in ax.get_xticklabels()] == list(NAMES[:3])
+    assert [t.get_text() for t in ax.get_yticklabels()] == list(NAMES[:3])
+    # Row 0, the first true class, stands on top.
+    assert ax.yaxis_inverted()
+
+
+def test_confusion_text_contrasts_with_its_cell():
+    """WCAG 2.1, 1.4.3: at least 4.5 to 1, on every shade of the scale."""
+    shares = np.zeros((26, 26), int)  # 0, 2, 4, ... 100 % somewhere
+    shares[:, 0], shares[:, 1] = np.arange(0, 52, 2), 100 - np.arange(0, 52, 2)
+    ax = plots.confusion_matrix(shares, [str(i) for i in range(26)])
+    ax.figure.canvas.draw()
+
+    def luminance(rgba):
+        c = np.asarray(rgba[:3])
+        return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [
+            *(0.2126, 0.7152, 0.0722)
+        ]
+
+    for text, face in zip(ax.texts, ax.collections[0].get_facecolors(), strict=True):
+        pair = sorted([luminance(colors.to_rgba(text.get_color())), luminance(face)])
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) > 4.5
+
+
+@pytest.mark.parametrize("cells, first", [("count", "90"), ("percent", "90%")])
+def test_confusion_cells_on_request(cells, first):
+    assert plots.confusion_matrix(MATRIX, "abc", cells=cells).texts[0].get_text() == (
+        first
+    )
+
+
+def test_class_scores_draw_the_table_and_nothing_of_its_summary():
+    ax = plots.class_scores(TABLE)
+    widths = np.array([bar.get_width() for bar in ax.patches]).reshape(3, 6)
+    for row, score in zip(widths, ("precision", "recall", "f1-score"), strict=True):
+        np.testing.assert_allclose(row, [TABLE[name][score] for name in NAMES])
+    assert [t.get_text() for t in ax.get_yticklabels()] == list(NAMES)
+
+
+def test_reliability_draws_filled_bins_only():
+    bins = evaluation.calibration(LABELS, PROBABILITIES)
+    filled = bins["count"] > 0
+    ax = plots.reliability(bins)
+    assert [bar.get_height() for bar in ax.patches] == list(bins["accuracy"][filled])
+    assert [t.get_text() for t in ax.texts] == [str(n) for n in bins["count"][filled]]
+
+
+def test_probability_bars_mark_the_guess_by_colour_and_the_truth_by_name():
+    ax = plots.probability_bars(np.array([0.2, 0.7, 0.1]), ("a", "b", "c"), label=0)
+    assert [t.get_text() for t in ax.texts] == ["20.0%", "70.0%", "10.0%"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a (true)", "b", "c"]
+    faces = [bar.get_facecolor() for bar in ax.patches]
+    assert faces[0] == faces[2] != faces[1]
+
+
+# Maps ---------------------------------------------------------------------------------
+
+
+def test_signed_map_is_symmetric_around_white_and_keeps_its_values():
+    ax = plots.show_map(SIGNED)
+    picture = ax.images[0]
+    np.testing.assert_array_equal(picture.get_array(), SIGNED)
+    assert picture.get_clim() == (-5, 5)
+    assert min(picture.cmap(picture.norm(0.0))[:3]) > 0.95
+    assert picture.colorbar.ax.get_ylabel() == "logits"
+
+
+def test_positive_map_starts_at_zero_and_takes_a_common_limit():
+    ax = plots.show_map(np.abs(SIGNED), limit=20, unit="share")
+    assert ax.images[0].get_clim() == (0, 20)
+    assert ax.images[0].cmap.name == "inferno"
+    assert ax.images[0].colorbar.ax.get_ylabel() == "share"
+
+
+def test_map_of_zeros_draws_without_a_warning():
+    ax = plots.show_map(np.zeros((3, 3)))
+    assert ax.images[0].get_clim() == (0, 1)
+
+
+@pytest.mark.parametrize("limit", [None, 8.0])
+def test_overlay_is_that_of_images_and_its_bar_is_in_logits(limit):
+    ax = plots.show_overlay(PICTURES[0], SIGNED, limit=limit, opacity=0.3)
+    expected = images.overlay(
+        PICTURES[0], images.unit_map(SIGNED, limit=limit), opacity=0.3
+    )
+    np.testing.assert_array_equal(ax.images[0].get_array(), expected)
+    bar = ax.figure.axes[1]
+    assert bar.get_ylim() == (0, limit or 5)
+    assert bar.get_ylabel() == "logits"
+
+
+def test_overlay_of_a_map_without_positive_evidence_draws():
+    ax = plots.show_overlay(PICTURES[0], -np.ones((4, 4)), opacity=0)
+    np.testing.assert_array_equal(ax.images[0].get_array(), PICTURES[0])
+
+
+def test_sheet_has_picture_map_and_both_in_each_row():
+    maps = np.stack([SIGNED, -SIGNED, np.abs(SIGNED)])
+    fig, axes = plots.show_sheet(PICTURES[:3], maps, titles=list("abc"))
+    assert axes.shape == (3, 3)
+    for i, row in enumerate(axes):
+        np.testing.assert_array_equal(row[0].images[0].get_array(), PICTURES[i])
+        np.testing.assert_array_equal(
+            row[1].images[0].get_array(), np.maximum(maps[i], 0)
+        )
+        np.testing.assert_array_equal(
+            row[2].images[0].get_array(),
+            images.overlay(PICTURES[i], images.unit_map(maps[i]), opacity=0.5),
+        )
+        assert row[0].get_title() == "abc"[i]
+    assert [row[1].images[0].get_clim()[1] for row in axes] == [5, 3, 5]
+    _, axes = plots.show_sheet(PICTURES[:3], maps, titles=list("abc"), limit=9)
+    assert [row[1].images[0].get_clim()[1] for row in axes] == [9, 9, 9]
+
+
+def test_kernels_share_one_scale_with_zero_in_the_middle():
+    kernels = RNG.normal(size=(3, 3, 4, 5))
+    _, axes = plots.show_kernels(kernels, channel=2)
+    limit = np.abs(kernels).max()
+    for i, ax in enumerate(axes.flat[:5]):
+        np.testing.assert_array_equal(ax.images[0].get_array(), kernels[:, :, 2, i])
+        assert ax.images[0].get_clim() == (-limit, limit)
+
+
+def test_colour_kernels_turn_around_mid_grey():
+    kernels = np.zeros((1, 1, 3, 2))
+    kernels[0, 0, :, 1] = [2, -2, 1]
+    _, axes = plots.show_kernels(kernels)
+    assert axes.flat[0].images[0].get_array().ravel().tolist() == [0.5] * 3
+    assert axes.flat[1].images[0].get_array().ravel().tolist() == [1, 0, 0.75]
+
+
+def test_feature_maps_share_one_scale():
+    maps = np.stack([np.full((4, 4), 1.0), np.full((4, 4), 3.0)], axis=-1)
+    _, axes = plots.show_feature_maps(maps)
+    assert [ax.images[0].get_clim() for ax in axes.flat] == [(0, 3), (0, 3)]
+    assert [ax.get_title() for ax in axes.flat] == ["0", "1"]
+    _, axes = plots.show_feature_maps(maps - 2)
+    assert [ax.images[0].get_clim() for ax in axes.flat] == [(-1, 1), (-1, 1)]
+
+
+# Errors -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: plots.show_images([]), "at least one picture; received none"),
+        (
+            lambda: plots.show_images(PICTURES, titles=["a"]),
+            "`titles` must have one entry for each of the 12 pictures; received 1",
+        ),
+        (
+            lambda: plots.mean_images(PICTURES, np.zeros(12, int), ("a", "b")),
+            "received none of 'b'",
+        ),
+        (lambda: plots.class_pie(np.array([0, 6]), NAMES), r"0\.\.5; received \[0 6\]"),
+        (lambda: plots.class_bar(np.array([], int), NAMES), "at least one class index"),
+        (
+            lambda: plots.training_curve(HISTORY, "recall"),
+            r"must hold 'recall'.*received \['accuracy', 'loss'",
+        ),
+        (
+            lambda: plots.confusion_matrix(MATRIX, NAMES),
+            r"must be \(6, 6\).*received \(3, 3\)",
+        ),
+        (
+            lambda: plots.confusion_matrix(MATRIX, "abc", cells="all"),
+            "one of .*received 'all'",
+        ),
+        (
+            lambda: plots.probability_bars(PROBABILITIES, NAMES),
+            r"must be \(6,\).*received \(12, 6\)",
+        ),
+        (lambda: plots.show_kernels(np.zeros((3, 3))), "get_weights"),
+        (
+            lambda: plots.show_feature_maps(np.zeros((1, 4, 4, 8))),
+            r"received \(1, 4, 4, 8\)\. Take one entry",
+        ),
+        (
+            lambda: plots.show_sheet(PICTURES[:3], SIGNED[None], titles=list("abc")),
+            "`class_maps` must have one entry for each of the 3 pictures; received 1",
+        ),
+    ],
+)
+def test_errors_say_what_came_and_what_was_expected(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
