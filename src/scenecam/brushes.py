@@ -25,12 +25,15 @@ BUILDINGS, FOREST, GLACIER, MOUNTAIN, SEA, STREET = range(6)
 Colour = tuple[float, float, float]
 FLOAT = np.float32
 
-# Texture name -> (cells across one canvas, octaves, weight of each octave against the last).
+# Texture name -> (cells down and across one canvas, octaves, weight of each octave against
+# the one before).
 TEXTURES = {
-    "soft": (3, 5, 0.5),
-    "rough": (10, 4, 0.8),
-    "leaves": (20, 3, 0.95),
-    "ridged": (3, 6, 0.6),
+    "soft": (3, 3, 5, 0.5),
+    "rough": (10, 10, 4, 0.8),
+    "leaves": (20, 20, 3, 0.95),
+    "ridged": (3, 3, 6, 0.52),
+    "waves": (14, 3, 4, 0.75),
+    "cracks": (4, 10, 4, 0.7),
 }
 # A texture is this many canvases wide, so that two scenes seldom meet in the same place.
 TEXTURE_SPAN = 4
@@ -77,12 +80,14 @@ def _lattice(cells: int, count: int, span: int, eased: bool):
     return index, smooth(fraction) if eased else fraction
 
 
-def _octave(grid: np.ndarray, cells: int, size: int) -> np.ndarray:
+def _octave(grid: np.ndarray, size: int) -> np.ndarray:
     """Enlarge a wrapping lattice of random values to a texture, by eased interpolation."""
-    index, t = _lattice(cells, size * TEXTURE_SPAN, TEXTURE_SPAN, True)
-    after = (index + 1) % grid.shape[0]
-    rows = grid[index] + (grid[after] - grid[index]) * t[:, None]
-    return rows[:, index] + (rows[:, after] - rows[:, index]) * t
+    for axis in (0, 1):
+        cells = grid.shape[axis]
+        index, t = _lattice(cells, size * TEXTURE_SPAN, 1, True)
+        here, after = grid.take(index, axis), grid.take((index + 1) % cells, axis)
+        grid = here + (after - here) * (t[:, None] if axis == 0 else t)
+    return grid
 
 
 @lru_cache(maxsize=32)
@@ -101,17 +106,16 @@ def texture(name: str, size: int) -> np.ndarray:
     -------
     ndarray of shape (4 size, 4 size), float32 in [0, 1), read-only
     """
-    cells, octaves, gain = TEXTURES[name]
-    rng = np.random.Generator(np.random.PCG64([len(name), cells, octaves]))
+    down, across, octaves, gain = TEXTURES[name]
+    rng = np.random.Generator(np.random.PCG64([down, across, octaves, len(name)]))
     total, weight = np.zeros(1, FLOAT), 1.0
-    for _ in range(octaves):
-        side = cells * TEXTURE_SPAN
-        layer = _octave(rng.random((side, side), dtype=FLOAT), cells, size)
-        if name == "ridged":
+    for octave in range(octaves):
+        cells = (down * TEXTURE_SPAN << octave, across * TEXTURE_SPAN << octave)
+        layer = _octave(rng.random(cells, dtype=FLOAT), size)
+        if name in ("ridged", "cracks"):
             layer = 1 - np.abs(2 * layer - 1)
         total = total + layer * FLOAT(weight)
         weight *= gain
-        cells *= 2
     ranks = np.empty(total.size, FLOAT)
     order = np.argsort(total, axis=None, kind="stable")
     ranks[order] = np.arange(total.size, dtype=FLOAT) / total.size
@@ -216,6 +220,26 @@ class Canvas:
         iy = (rows * self.size + (top + 64 * side)).astype(np.intp) % side
         ix = (cols * self.size + (left + 64 * side)).astype(np.intp) % side
         return source[iy, ix]
+
+    def relief(self, name: str, rows, cols, step: float) -> tuple[np.ndarray, np.ndarray]:
+        """Cut a piece of a texture as `grain` does, with its slope from left to right.
+
+        Returns
+        -------
+        height : ndarray of shape (h, w), float32 in [0, 1)
+        slope : ndarray of shape (h, w), float32 in (-1, 1)
+            How much higher the ground lies `step` pixels to the right and below.
+        """
+        source = texture(name, self.size)
+        side = source.shape[0]
+        rows = self.y * FLOAT(rows) if isinstance(rows, float) else rows
+        cols = self.x * FLOAT(cols) if isinstance(cols, float) else cols
+        far = 64 * side
+        iy = (rows * self.size + (int(side * self.rng.random()) + far)).astype(np.intp)
+        ix = (cols * self.size + (int(side * self.rng.random()) + far)).astype(np.intp)
+        step = max(1, int(step + 0.5))
+        height = source[iy % side, ix % side]
+        return height, source[(iy + step // 2) % side, (ix + step) % side] - height
 
     def line(self, cells: int, octaves: int, gain: float, *, sharp=True) -> np.ndarray:
         """Draw a random profile across the canvas, as the crest of a ridge.
@@ -337,13 +361,13 @@ def weather(c: Canvas, kinds: str) -> None:
         light.zenith = c.vary((0.28, 0.26, 0.42), 0.12)
         light.horizon = c.vary(c.pick([(0.98, 0.55, 0.2), (0.9, 0.5, 0.45), (1, 0.7, 0.3)]))
         light.cloud, light.belly = c.vary((0.95, 0.55, 0.4)), c.vary((0.3, 0.22, 0.3))
-        light.sun, light.shade = (0.55, 0.4, 0.3), (0.12, 0.11, 0.15)
+        light.sun, light.shade = (0.7, 0.5, 0.38), (0.18, 0.16, 0.2)
         light.low, light.sun_y = True, c.u(0.15, 0.5)
     else:  # night
         light.zenith = c.vary((0.04, 0.05, 0.12), 0.04)
         light.horizon = c.vary(c.pick([(0.1, 0.12, 0.3), (0.25, 0.18, 0.14)]), 0.06)
         light.cloud, light.belly = (0.2, 0.2, 0.26), (0.07, 0.07, 0.12)
-        light.sun, light.shade = (0.34, 0.3, 0.3), (0.1, 0.1, 0.15)
+        light.sun, light.shade = (0.62, 0.48, 0.32), (0.2, 0.17, 0.17)
         light.night = True
     light.haze = tuple(mix(light.horizon, light.zenith, c.u(0.0, 0.5)))
     c.light = light
@@ -416,28 +440,19 @@ def rock(
     region = below(c, crest) if region is None else region
     drop = c.y - crest
     # Gullies lean away from the peaks: the pattern moves sideways on its way down.
-    lean = c.u(-0.6, 0.6)
-    rows = drop * FLOAT(0.55 * fine) + crest * FLOAT(0.3)
-    cols = c.x * FLOAT(fine) + drop * FLOAT(lean)
-    source = texture("ridged", c.size)
-    side = source.shape[0]
-    top, left = int(side * c.u()) + 64 * side, int(side * c.u()) + 64 * side
-    iy = (rows * c.size + top).astype(np.intp) % side
-    ix = (cols * c.size + left).astype(np.intp) % side
-    height = source[iy, ix]
-    step = max(1, c.size // 48)
-    slope = source[iy, (ix + step) % side] - height
+    rows = drop * FLOAT(0.8 * fine) + crest * FLOAT(0.4)
+    cols = c.x * FLOAT(fine) + drop * FLOAT(c.u(-0.6, 0.6))
+    height, slope = c.relief("ridged", rows, cols, c.size / 40)
     facing = 1 if c.light.sun_x > 0.5 else -1
-    lit = clip(FLOAT(0.55) + slope * FLOAT(facing * 2.2 * relief))
+    lit = clip(FLOAT(c.u(0.4, 0.65)) + slope * FLOAT(facing * 1.8 * relief))
     grit = c.grain("rough")
-    shades = mix(mix(colour, (0, 0, 0), 0.25), mix(colour, (1, 1, 1), 0.18), grit)
+    shades = mix(mix(colour, (0, 0, 0), 0.22), mix(colour, (1, 1, 1), 0.12), grit)
     if snow > 0:
-        peak = float(crest.min())
-        reach = c.y - FLOAT(peak)
-        cover = reach + (height - FLOAT(0.5)) * FLOAT(-0.35 * min(1, snow * 3))
-        cover = cover + (grit - FLOAT(0.5)) * FLOAT(0.12)
-        white = cover < FLOAT(snow)
-        lit = np.where(white, FLOAT(0.25) + lit * FLOAT(0.75), lit)
+        # Snow lies high up, and farther down in the gullies that the wind filled.
+        reach = c.y - FLOAT(float(crest.min()))
+        patches = (height - FLOAT(0.5)) * FLOAT(-c.u(0.25, 0.6)) + (grit - FLOAT(0.5)) * FLOAT(0.1)
+        white = reach + patches < FLOAT(snow)
+        lit = np.where(white, FLOAT(0.3) + lit * FLOAT(0.7), lit)
         shades = np.where(white, np.asarray(snow_colour, FLOAT)[:, None, None], shades)
     c.paint(region, shades, label, light=lit, haze=haze)
 
@@ -521,10 +536,10 @@ def foliage(
     leaves = c.grain("leaves", fine, fine)
     clumps = c.grain("rough", fine * 0.7, fine * 0.7)
     big = c.grain("soft")
-    field_ = leaves * FLOAT(0.45) + clumps * FLOAT(0.35) + big * FLOAT(0.2)
+    field_ = leaves * FLOAT(0.36) + clumps * FLOAT(0.4) + big * FLOAT(0.24)
     if holes > 0:
         region = region & (field_ > FLOAT(0.24 + holes * 0.42))
-    lit = clip((field_ - FLOAT(0.5)) * FLOAT(2.4) + FLOAT(light))
+    lit = clip((field_ - FLOAT(0.5)) * FLOAT(1.9) + FLOAT(light))
     c.paint(region, mix(colours[0], colours[1], clumps), label, light=lit, haze=haze)
 
 
@@ -595,6 +610,7 @@ def water(
     waves: float = 1.0,
     foam: float = 0.0,
     glitter: float = 0.0,
+    shore: np.ndarray | None = None,
     label: int = SEA,
 ) -> None:
     """Paint water from `horizon` towards the viewer, with waves, foam and the sun's path.
@@ -609,29 +625,42 @@ def water(
         Fraction of the near surface that is white.
     glitter : float
         Strength of the path of light below the sun.
+    shore : ndarray of shape (size, size), optional
+        How far inland a pixel lies; the water is where it is negative.
     """
     region = c.y > FLOAT(horizon) if region is None else region
     near = c.y - FLOAT(horizon)
     depth = FLOAT(0.3) / (np.maximum(near, FLOAT(0)) + FLOAT(0.04))
-    across = (c.x - FLOAT(0.5)) * depth * FLOAT(c.u(0.4, 0.7))
-    swell = c.grain("soft", depth * FLOAT(c.u(3, 5)), across)
-    chop = c.grain("rough", depth * FLOAT(2.0), across)
-    wave = swell * FLOAT(0.45) + chop * FLOAT(0.55)
-    far = clip(near * FLOAT(5.0), 0.35, 1.0)
-    tone = clip(FLOAT(0.45) + (wave - FLOAT(0.5)) * FLOAT(1.5 * waves) * far)
+    across = (c.x - FLOAT(0.5)) * (depth * FLOAT(0.6) + FLOAT(c.u(0.4, 0.9)))
+    swell = c.grain("waves", depth * FLOAT(c.u(-1.2, -0.7)), across)
+    chop = c.grain("waves", depth * FLOAT(-2.2), across * FLOAT(1.6))
+    wave = swell * FLOAT(0.5) + chop * FLOAT(0.5)
+    # Far waves run together, and there the water mirrors the low sky.
+    far = clip(near * FLOAT(4.0), 0.25, 1.0)
+    tone = FLOAT(0.42) + (wave - FLOAT(0.5)) * FLOAT(1.1 * waves) * far
     tone = clip(tone + clip(FLOAT(0.35) - near * FLOAT(1.2)))
     surface = mix(colours[0], colours[1], tone)
-    if foam > 0:
-        white = (wave * FLOAT(0.6) + swell * FLOAT(0.4)) > FLOAT(1 - foam * 0.6) - near * FLOAT(
-            foam * 0.4
-        )
-        surface = np.where(white, np.asarray((0.95, 0.96, 0.97), FLOAT)[:, None, None], surface)
-    c.paint(region, surface, label, light=0.95 if not c.light.night else 0.5)
+    white = np.asarray((0.95, 0.96, 0.97), FLOAT)[:, None, None]
     if glitter > 0:
         gap = np.abs(c.x - FLOAT(c.light.sun_x))
-        path = clip(1 - gap / (FLOAT(0.06) + near * FLOAT(c.u(0.15, 0.8))))
-        sparks = region & (chop * path > FLOAT(0.75 - 0.5 * glitter))
-        c.paint(sparks, mix(c.light.horizon, (1, 1, 1), 0.6), label)
+        path = clip(1 - gap / (FLOAT(0.05) + clip(near) * FLOAT(c.u(0.15, 0.8))))
+        sparks = clip((chop * FLOAT(0.8) + path - FLOAT(1.25 - 0.4 * glitter)) * FLOAT(4.0))
+        surface = mix(surface, mix(c.light.horizon, (1, 1, 1), 0.6), sparks * clip(path * 2))
+    if foam > 0:
+        torn = wave * FLOAT(0.6) + swell * FLOAT(0.4)
+        caps = clip((torn - FLOAT(1 - foam * 0.5) + near * FLOAT(foam * 0.4)) * FLOAT(6.0))
+        surface = surface + (white - surface) * caps
+    if shore is not None:
+        # Towards the sand: shallow water, then bands of surf that wash up.
+        shallow = clip(1 + shore * FLOAT(c.u(2.5, 6.0)))
+        surface = mix(surface, c.vary((0.42, 0.66, 0.64), 0.12), shallow * FLOAT(c.u(0.2, 0.8)))
+        wash = c.grain("rough", 1.2, 0.7)
+        surf = np.zeros_like(wash)
+        for place in (-0.01, *(c.u(-0.3, -0.03) for _ in range(int(c.u(0, 4))))):
+            width = c.u(0.012, 0.05) * (wash + FLOAT(0.3))
+            surf = np.maximum(surf, 1 - np.abs(shore - FLOAT(place)) / width)
+        surface = surface + (white - surface) * clip(surf * FLOAT(1.6))
+    c.paint(region, surface, label, light=0.95 if not c.light.night else 0.5)
 
 
 # --- ice -----------------------------------------------------------------------------------
@@ -643,6 +672,7 @@ def ice(
     *,
     rows,
     cols,
+    name: str = "cracks",
     blue: float = 0.5,
     cracks: float = 0.3,
     dirt: float = 0.0,
@@ -653,8 +683,8 @@ def ice(
 
     Parameters
     ----------
-    rows, cols : float or ndarray
-        How the crevasses run, as in `Canvas.grain`.
+    rows, cols, name : as in `Canvas.grain`
+        How the crevasses run: "cracks" stand upright, "waves" lie across, "ridged" do both.
     blue : float
         How deep the blue in the cracks is.
     cracks : float
@@ -662,25 +692,17 @@ def ice(
     dirt : float
         Fraction that is covered with grit.
     """
-    source = texture("ridged", c.size)
-    side = source.shape[0]
-    top, left = int(side * c.u()) + 64 * side, int(side * c.u()) + 64 * side
-    rows = c.y * FLOAT(rows) if isinstance(rows, float) else rows
-    cols = c.x * FLOAT(cols) if isinstance(cols, float) else cols
-    iy = (rows * c.size + top).astype(np.intp) % side
-    ix = (cols * c.size + left).astype(np.intp) % side
-    height = source[iy, ix]
-    slope = source[(iy + 1) % side, (ix + 1) % side] - height
+    height, slope = c.relief(name, rows, cols, c.size / 64)
     soft = c.grain("soft")
-    deep = mix((0.62, 0.74, 0.8), (0.12, 0.5, 0.66), blue)
-    pale = mix((0.93, 0.95, 0.97), (0.72, 0.88, 0.94), blue * 0.8)
-    tone = clip((FLOAT(cracks + 0.2) - height) * FLOAT(3.0) + (soft - FLOAT(0.5)) * FLOAT(0.6))
+    deep = mix((0.5, 0.56, 0.6), (0.1, 0.48, 0.64), blue)
+    pale = mix((0.9, 0.92, 0.94), (0.66, 0.85, 0.92), blue * blue)
+    tone = clip((FLOAT(cracks + 0.15) - height) * FLOAT(2.2) + (soft - FLOAT(0.5)) * FLOAT(0.5))
     colour = mix(pale, deep, tone)
     if dirt > 0:
-        grit = c.grain("rough", 1.0, 1.0)
-        dirty = clip((FLOAT(dirt) - grit * FLOAT(0.6) - soft * FLOAT(0.4)) * FLOAT(6.0))
-        colour = mix(colour, (0.4, 0.38, 0.36), dirty * FLOAT(0.8))
-    lit = clip(FLOAT(light) + slope * FLOAT(2.6))
+        grit = c.grain("rough")
+        dirty = clip((FLOAT(dirt) - grit * FLOAT(0.5) - soft * FLOAT(0.5)) * FLOAT(5.0))
+        colour = mix(colour, (0.36, 0.34, 0.32), dirty * FLOAT(0.8))
+    lit = clip(FLOAT(light) + slope * FLOAT(1.6))
     c.paint(region, colour, GLACIER, light=lit, haze=haze)
 
 
@@ -702,6 +724,10 @@ class Facade:
     ledge: float = 0.0
     shop: float = 0.0
     sign: Colour = (0.7, 0.2, 0.2)
+    frame: float = 0.0
+    trim: Colour = (0.85, 0.84, 0.8)
+    mirror: float = 0.2
+    pillar: float = 0.0
 
 
 WALLS = (
@@ -731,10 +757,14 @@ def facade_style(c: Canvas, kind: str) -> Facade:
         if c.chance(0.35):
             style.wall = c.vary(c.pick(PAINTS))
         style.ledge, style.shop = c.u(0.06, 0.12), c.u(0.6, 1.0)
+        style.frame = c.u(0.08, 0.16) if c.chance(0.6) else 0.0
+        style.pillar = c.u(0.04, 0.1) if c.chance(0.4) else 0.0
+        style.trim = tuple(mix(style.wall, (0.95, 0.94, 0.9), c.u(0.2, 0.9)))
     elif kind == "glass":
         style.wall = tuple(mix(c.vary((0.3, 0.36, 0.42)), style.shine, c.u(0.2, 0.7)))
         style.glass = tuple(mix((0.08, 0.14, 0.22), c.light.zenith, c.u(0.2, 0.7)))
         style.wide, style.high = c.u(0.78, 0.92), c.u(0.6, 0.9)
+        style.mirror = c.u(0.3, 0.9)
     elif kind == "bands":
         style.wide, style.high = c.u(0.9, 1.0), c.u(0.35, 0.6)
     return style
@@ -753,25 +783,35 @@ def facade(c: Canvas, region, u, v, style: Facade, *, light=0.8, haze=0.0, box=N
     """
     iu, iv = u.astype(np.intp), v.astype(np.intp)
     fu, fv = u - iu, v - iv
-    panes = np.abs(fu - FLOAT(0.5)) < FLOAT(style.wide / 2)
-    panes = panes & (np.abs(fv - FLOAT(0.52)) < FLOAT(style.high / 2))
+    gap_u, gap_v = np.abs(fu - FLOAT(0.5)), np.abs(fv - FLOAT(0.52))
+    panes = (gap_u < FLOAT(style.wide / 2)) & (gap_v < FLOAT(style.high / 2))
+    if style.frame:
+        inner = FLOAT(0.5 - style.frame)
+        frames = panes & ((gap_u > FLOAT(style.wide) * inner) | (gap_v > FLOAT(style.high) * inner))
     tones = c.rng.random((16, 16), dtype=FLOAT)[iv % 16, iu % 16]
     wall = np.asarray(style.wall, FLOAT)
     wall = wall[:, None, None] if wall.ndim == 1 else wall
     grit = c.grain("rough")
     grit = grit if box is None else grit[box]
-    tint = (FLOAT(0.82) + grit * FLOAT(0.3)) * np.ones_like(tones)
+    tint = (FLOAT(0.88) + grit * FLOAT(0.18)) * np.ones_like(tones)
+    if style.pillar:
+        tint = np.where(gap_u > FLOAT(0.5 - style.pillar), tint * FLOAT(1.18), tint)
     if style.ledge:
         tint = np.where(fv > FLOAT(1 - style.ledge), tint * FLOAT(0.72), tint)
     shade = np.asarray(c.light.shade, FLOAT)[:, None, None]
     sun = np.asarray(c.light.sun, FLOAT)[:, None, None]
     lamp = shade + (sun - shade) * FLOAT(light)
     colour = wall * tint * lamp
-    glass = mix(style.glass, style.shine, tones * tones) * (FLOAT(0.35) + lamp * FLOAT(0.65))
+    mirror = c.grain("soft") if box is None else c.grain("soft")[box]
+    mirror = clip(tones * tones * FLOAT(0.6) + mirror * FLOAT(style.mirror) - fv * FLOAT(0.15))
+    glass = mix(style.glass, style.shine, mirror) * (FLOAT(0.35) + lamp * FLOAT(0.65))
     if style.lit:
         warm = tones > FLOAT(1 - style.lit)
         glow = mix((0.75, 0.5, 0.2), (1.0, 0.9, 0.6), (tones * FLOAT(7)) % FLOAT(1))
         glass = np.where(warm, glow, glass)
+    if style.frame:
+        colour = np.where(frames, np.asarray(style.trim, FLOAT)[:, None, None] * lamp, colour)
+        panes = panes & ~frames
     colour = np.where(panes, glass, colour)
     if isinstance(haze, np.ndarray) or haze:
         colour = mix(colour, c.light.haze, haze) if not np.isscalar(haze) else (
@@ -884,6 +924,27 @@ def car(c: Canvas, x: float, base: float, width: float, colour: Colour, *, rear=
         if c.light.night or c.chance(0.5):
             c.rect(base - height * 0.45, base - height * 0.34, middle - width * 0.06,
                    middle + width * 0.06, lamp, STREET)  # fmt: skip
+
+
+def car_side(c: Canvas, x: float, base: float, width: float, colour: Colour):
+    """Paint a car that passes: body, cabin and two wheels."""
+    high = width * 0.34
+    box = c.box(base - high, base - high * 0.5, x - width * 0.34, x + width * 0.3)
+    t = (c.y[box[0]] - FLOAT(base - high)) / FLOAT(high * 0.5)
+    gap = np.abs(c.x[box[1]] - FLOAT(x - width * 0.02)) / FLOAT(width)
+    cabin = gap < FLOAT(0.2) + t * FLOAT(0.13)
+    panes = (gap < FLOAT(0.15) + t * FLOAT(0.12)) & (t > FLOAT(0.2)) & (gap > FLOAT(0.02))
+    c.paint(cabin, colour, STREET, light=0.9, box=box)
+    c.paint(panes, mix((0.06, 0.07, 0.09), c.light.horizon, 0.2), STREET, box=box)
+    c.rect(base - high * 0.58, base - high * 0.1, x - width / 2, x + width / 2, colour,
+           STREET, light=0.75)  # fmt: skip
+    for side in (-0.3, 0.3):
+        reach = max(high * 0.22, 0.6 / c.size)
+        box = c.box(base - reach * 1.8, base + reach * 0.2, x + side * width - reach,
+                    x + side * width + reach)  # fmt: skip
+        dx = c.x[box[1]] - FLOAT(x + side * width)
+        dy = c.y[box[0]] - FLOAT(base - reach * 0.8)
+        c.paint(dx * dx + dy * dy < reach * reach, (0.06, 0.06, 0.07), STREET, box=box)
 
 
 def person(c: Canvas, x: float, base: float, height: float):
@@ -1074,18 +1135,18 @@ def finish(c: Canvas, *, grey: float, grain: float = 1.0) -> np.ndarray:
         luma = image[0] * FLOAT(0.3) + image[1] * FLOAT(0.55) + image[2] * FLOAT(0.15)
         tone = c.pick([(1, 1, 1), (1, 1, 1), (1.06, 1.0, 0.88), (0.96, 1.0, 1.05)])
         image = luma * np.asarray(tone, FLOAT)[:, None, None]
-        punch = c.u(0.0, 0.9)
+        punch = c.u(0.1, 1.0)
     else:
         cast = np.array([c.u(0.92, 1.08) for _ in range(3)], FLOAT)[:, None, None]
         luma = (image[0] + image[1] + image[2]) * FLOAT(1 / 3)
         image = (luma + (image - luma) * FLOAT(c.u(0.55, 1.3))) * cast
-        punch = c.u(-0.1, 0.6)
-    image = clip(image * FLOAT(c.u(0.78, 1.18)) + FLOAT(c.u(-0.03, 0.05)))
+        punch = c.u(0.0, 0.9)
+    image = clip(image * FLOAT(c.u(0.85, 1.3)) + FLOAT(c.u(-0.03, 0.06)))
     image = image + (smooth(image) - image) * FLOAT(punch)
     if c.chance(0.3):
         dx, dy = c.x - FLOAT(0.5), c.y - FLOAT(0.5)
         image = image * (1 - (dx * dx + dy * dy) * FLOAT(c.u(0.3, 1.1)))
     speck = c.rng.random((c.size, c.size), dtype=FLOAT)
     speck = speck + c.rng.random((c.size, c.size), dtype=FLOAT) - FLOAT(1)
-    image = image + speck * FLOAT(c.u(0.01, 0.07) * grain)
+    image = image + speck * FLOAT(c.u(0.005, 0.04) * grain)
     return (clip(image) * FLOAT(255) + FLOAT(0.5)).astype(np.uint8).transpose(1, 2, 0).copy()

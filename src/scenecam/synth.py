@@ -12,7 +12,7 @@ import numpy as np
 
 from scenecam.brushes import (
     BUILDINGS, FLOAT, FOREST, GLACIER, MOUNTAIN, NOTHING, PAINTS, SEA, STREET, Canvas,
-    below, block, boat, car, clip, crowns, dome, facade_style, finish, foliage, gable, ground,
+    below, block, boat, car, car_side, clip, crowns, dome, facade_style, finish, foliage, gable, ground,
     ice, mix, person, pole, road, rock, sky, terrace, tree, trunk, water, weather, woods,
 )  # fmt: skip
 from scenecam.scenes import SceneSet
@@ -72,56 +72,89 @@ def people(c: Canvas, vanish_y: float, count: int) -> None:
 # --- mountain ------------------------------------------------------------------------------
 
 
-def range_(c: Canvas, horizon: float, *, snowy: float, tall: float, layers: int, label=MOUNTAIN):
+def crest_line(c: Canvas, top: float, tall: float, shape: str, sharp: bool) -> np.ndarray:
+    """Draw the crest of a range: even, one peak, a valley between two sides, or a slope.
+
+    Returns
+    -------
+    ndarray of shape (size,), float32
+        Height of the crest in every column; its highest point lies near `top`.
+    """
+    rough = c.line(c.pick((2, 3, 4)), 6, 0.5 if sharp else 0.34, sharp=sharp)
+    middle = c.u(0.15, 0.85)
+    gap = np.abs(c.x - FLOAT(middle))
+    if shape == "peak":
+        form = gap * FLOAT(c.u(0.8, 1.8))
+    elif shape == "valley":
+        form = FLOAT(0.55) - gap
+    elif shape == "slope":
+        form = (c.x if c.chance(0.5) else 1 - c.x) * FLOAT(c.u(0.5, 1.2))
+    else:
+        return FLOAT(top) + (FLOAT(0.85) - rough) * FLOAT(tall * 1.7)
+    bent = form * FLOAT(0.65) + (FLOAT(0.8) - rough) * FLOAT(0.6)
+    return FLOAT(top) + bent * FLOAT(tall * 1.7)
+
+
+def range_(c: Canvas, horizon: float, *, snowy: float, tall: float, layers: int, shape="", wooded=0.3):
     """Paint ridges one behind the other, the far ones pale, and return the last crest."""
-    colour = c.pick(ROCKS) if c.chance(0.65) else c.pick(SLOPES)
+    colour = c.pick(ROCKS) if c.chance(0.6) else c.pick(SLOPES)
     sharp = c.chance(0.65)
-    murk = c.u(0.1, 0.85)
+    murk = c.u(0.05, 0.8)
     crest = None
     for k in range(layers):
         depth = 1 - k / layers
         lift = tall * (0.5 + 0.5 * depth) if layers > 1 else tall
-        profile = c.line(c.pick((2, 3, 4)), 6, 0.48 if sharp else 0.34, sharp=sharp)
-        top = horizon + k * c.u(0.04, 0.12) - lift
-        crest = FLOAT(top) + (FLOAT(0.85) - profile) * FLOAT(lift * 1.6)
-        tone = c.vary(colour, 0.05) if depth > 0.5 else c.vary(mix(colour, c.pick(SLOPES), c.u()), 0.04)
+        form = shape or c.pick(("even", "even", "peak", "valley", "slope"))
+        crest = crest_line(c, horizon + k * c.u(0.04, 0.14) - lift, lift, form, sharp)
+        tone = c.vary(colour, 0.05)
+        if depth < 0.6:
+            tone = c.vary(mix(colour, c.pick(SLOPES), c.u()) * FLOAT(c.u(0.5, 1)), 0.03)
         rock(
-            c, crest, tone, haze=murk * depth * 0.8 if layers > 1 else murk * 0.35,
-            snow=snowy * depth * c.u(0.6, 1.1), relief=c.u(0.6, 1.4), fine=c.u(0.8, 1.8), label=label,
+            c, crest, tone, haze=murk * depth * 0.8 if layers > 1 else murk * 0.3,
+            snow=snowy * depth * c.u(0.6, 1.1), relief=c.u(0.6, 1.5), fine=c.u(0.7, 1.5),
         )  # fmt: skip
+        if k and depth < 0.7 and c.chance(wooded):
+            hillside(c, crest)
     return crest
+
+
+def hillside(c: Canvas, crest: np.ndarray) -> None:
+    """Cover a slope with dense wood, seen from far: dark, with small crowns."""
+    skyline = crest - c.line(48, 2, 0.7) * FLOAT(0.02)
+    foliage(c, below(c, skyline), greens(c, 0.1), light=c.u(0.2, 0.5), haze=c.u(0, 0.2), fine=1.2)
 
 
 def mountain(c: Canvas) -> None:
     """Compose a mountain: range, hazy layers, one peak, green hills, a lake, a snowfield."""
     weather(c, "clear clear clear clear overcast storm mist golden dusk")
-    kind = c.pick(("range", "range", "layers", "peak", "peak", "hills", "lake", "snow"))
-    horizon = c.u(0.4, 0.65)
-    snowy = c.u(0.1, 0.6) if c.chance(0.55) else 0.0
+    kind = c.pick(("range", "range", "layers", "peak", "peak", "valley", "hills", "lake", "snow"))
+    horizon = c.u(0.4, 0.68)
+    snowy = c.u(0.1, 0.6) if c.chance(0.5) else 0.0
     sky(c, horizon)
     if kind == "layers":
         c.light.haze = tuple(mix(c.light.horizon, (0.45, 0.58, 0.75), c.u(0.1, 0.7)))
         crest = range_(c, horizon, snowy=0.0, tall=c.u(0.1, 0.3), layers=int(c.u(3, 6)))
     elif kind == "hills":
         crest = range_(c, horizon, snowy=0.0, tall=c.u(0.12, 0.3), layers=int(c.u(1, 4)))
-    elif kind == "peak":
-        crest = range_(c, horizon, snowy=snowy, tall=c.u(0.35, 0.7), layers=int(c.u(1, 3)))
+    elif kind in ("peak", "valley"):
+        crest = range_(c, horizon, snowy=snowy, tall=c.u(0.3, 0.65), layers=int(c.u(1, 4)), shape=kind)
     else:
         snowy = max(snowy, 0.3) if kind == "snow" else snowy
         crest = range_(c, horizon, snowy=snowy, tall=c.u(0.22, 0.45), layers=int(c.u(2, 4)))
     foot = np.maximum(crest + FLOAT(0.1), FLOAT(c.u(0.68, 0.92))) + c.line(3, 3, 0.5) * FLOAT(0.08)
     if kind == "lake":
-        shore = c.u(0.66, 0.8)
-        water(c, shore, sea_colours(c), waves=c.u(0.2, 0.8))
+        water(c, c.u(0.66, 0.8), sea_colours(c), waves=c.u(0.2, 0.8))
     elif kind == "snow":
         ground(c, foot, ((0.75, 0.8, 0.88), (0.97, 0.97, 0.98)), label=MOUNTAIN, name="soft")
-    elif kind in ("range", "hills", "peak") and c.chance(0.6):
-        meadow = c.vary(c.pick(SLOPES))
-        ground(c, foot, (tuple(mix(meadow, (0, 0, 0), 0.4)), meadow), label=MOUNTAIN)
+    elif c.chance(0.55):
+        meadow = c.vary(c.pick(SLOPES)) if c.chance(0.7) else c.vary(c.pick(ROCKS))
+        ground(c, foot, (tuple(mix(meadow, (0, 0, 0), 0.5)), meadow), label=MOUNTAIN)
     if c.chance(0.4):
         base = np.maximum(foot, FLOAT(c.u(0.75, 1.0))) + FLOAT(0.02)
         kind = c.pick(("conifer", "conifer", "round"))
         woods(c, base, c.u(0.06, 0.25), greens(c), count=int(c.u(8, 50)), kind=kind)
+        if c.chance(0.5):
+            ground(c, base - FLOAT(0.01), greens(c, 0.1), label=NOTHING)
     if c.chance(0.08):
         person(c, c.u(0.2, 0.8), c.u(0.85, 1.0), c.u(0.12, 0.3))
 
@@ -139,23 +172,26 @@ def glacier(c: Canvas) -> None:
     tall = c.u(0.1, 0.35)
     if kind == "close":
         if c.chance(0.5):
-            range_(c, 0.25, snowy=c.u(0, 0.3), tall=0.2, layers=1)
+            range_(c, 0.25, snowy=c.u(0, 0.3), tall=0.2, layers=1, wooded=0)
         edge = FLOAT(c.u(-0.5, 0.3)) + c.line(3, 5, 0.5) * FLOAT(0.2)
-        ice(c, below(c, edge), rows=c.u(0.3, 0.8), cols=c.u(1.0, 2.5), blue=blue, cracks=c.u(0.2, 0.6),
-            dirt=c.u(-0.2, 0.4), light=c.u(0.45, 0.8))  # fmt: skip
+        name = c.pick(("cracks", "ridged", "ridged", "waves"))
+        lean = c.x * FLOAT(c.u(0.6, 1.6)) + c.y * FLOAT(c.u(-0.8, 0.8))
+        ice(c, below(c, edge), rows=c.u(0.5, 1.4), cols=lean, name=name, blue=blue, cracks=c.u(0.2, 0.6),
+            dirt=c.u(-0.2, 0.5), light=c.u(0.45, 0.8))  # fmt: skip
         if c.chance(0.3):
             rock(c, FLOAT(c.u(0.75, 1.0)) - c.line(3, 5, 0.5) * FLOAT(0.25), c.pick(ROCKS))
         if c.chance(0.2):
             person(c, c.u(0.2, 0.8), c.u(0.6, 1.0), c.u(0.1, 0.25))
         return
-    crest = range_(c, horizon, snowy=c.u(0.1, 0.6), tall=tall, layers=int(c.u(1, 4)))
+    crest = range_(c, horizon, snowy=c.u(0.1, 0.6), tall=tall, layers=int(c.u(1, 4)),
+                   wooded=0.25 if kind in ("far", "river") else 0.0)  # fmt: skip
     if kind == "front":
         shore = c.u(0.6, 0.9)
         top = FLOAT(horizon + c.u(0.0, 0.12)) + c.line(3, 6, 0.55) * FLOAT(0.16)
         slope = np.maximum(crest + FLOAT(0.03), top - FLOAT(c.u(0.05, 0.3)))
-        ice(c, below(c, slope), rows=1.6, cols=0.8, blue=blue * 0.4, cracks=0.25, light=0.85)
-        ice(c, below(c, top), rows=c.u(0.3, 0.6), cols=c.u(1.5, 3), blue=blue, cracks=c.u(0.2, 0.5),
-            dirt=c.u(-0.3, 0.3), light=c.u(0.55, 0.8))  # fmt: skip
+        ice(c, below(c, slope), rows=1.2, cols=0.9, name="waves", blue=blue * 0.3, cracks=0.2, light=0.85)
+        ice(c, below(c, top), rows=c.u(0.6, 1.2), cols=c.u(0.8, 1.6), blue=blue, cracks=c.u(0.15, 0.5),
+            name=c.pick(("cracks", "cracks", "ridged")), dirt=c.u(-0.3, 0.4), light=c.u(0.5, 0.8))  # fmt: skip
         if c.chance(0.85):
             water(c, shore, sea_colours(c), waves=c.u(0.2, 0.9), foam=c.u(0, 0.15))
         else:
@@ -166,8 +202,9 @@ def glacier(c: Canvas) -> None:
         river(c, horizon, blue)
     elif kind == "cap":
         edge = np.maximum(crest * FLOAT(0.3) + FLOAT(c.u(0.2, 0.45)), crest)
-        ice(c, below(c, edge), rows=(c.y * c.y) * FLOAT(-3.0), cols=c.u(0.4, 0.9), blue=blue * 0.3,
-            cracks=c.u(0.1, 0.4), dirt=c.u(-0.2, 0.35), light=0.85)  # fmt: skip
+        rows = c.y * FLOAT(1.5) + c.x * FLOAT(c.u(-0.5, 0.5))
+        ice(c, below(c, edge), rows=rows, cols=c.u(0.5, 1.0), blue=blue * 0.3, name=c.pick(("waves", "soft")),
+            cracks=c.u(0.0, 0.3), dirt=c.u(-0.2, 0.4), light=0.85)  # fmt: skip
         if c.chance(0.4):
             rock(c, FLOAT(c.u(0.7, 1.0)) - c.line(2, 5, 0.5) * FLOAT(0.3), c.pick(ROCKS))
     elif kind == "bergs":
@@ -187,10 +224,13 @@ def river(c: Canvas, horizon: float, blue: float) -> None:
     wobble = (c.grain("soft") - FLOAT(0.5)) * FLOAT(0.12)
     across = (c.x - middle) / half + wobble
     region = (np.abs(across) < 1) & (c.y > FLOAT(horizon))
-    depth = FLOAT(1) / (t + FLOAT(0.25))
-    ice(c, region, rows=np.broadcast_to(depth * FLOAT(-1.6), wobble.shape) - across * across * FLOAT(0.15),
-        cols=across * FLOAT(0.7), blue=blue * 0.5, cracks=c.u(0.15, 0.5), light=0.8,
-        dirt=c.u(-0.2, 0.45))  # fmt: skip
+    depth = FLOAT(-0.6) / (t + FLOAT(0.2))
+    # Seen along its flow the ice shows stripes; where it falls, steps across.
+    along = c.chance(0.6)
+    rows = depth * FLOAT(0.3) if along else depth * FLOAT(1.3) - across * across * FLOAT(0.12)
+    ice(c, region, rows=np.broadcast_to(rows, wobble.shape), cols=across * FLOAT(0.6),
+        name="cracks" if along else "waves", blue=blue * 0.4, cracks=c.u(0.1, 0.45), light=0.8,
+        dirt=c.u(0.0, 0.55))  # fmt: skip
     for _ in range(int(c.u(0, 4))):
         place, width = c.u(-0.7, 0.7), c.u(0.03, 0.1)
         stripe = region & (np.abs(across - FLOAT(place)) < FLOAT(width) * (1 + wobble * 4))
@@ -203,12 +243,12 @@ def tongue(c: Canvas, crest: np.ndarray, blue: float) -> None:
     gap = np.abs(c.x - FLOAT(middle)) / FLOAT(half)
     foot = FLOAT(c.u(0.6, 0.85)) - gap * gap * FLOAT(0.4) + (c.line(6, 4, 0.6) - FLOAT(0.5)) * FLOAT(0.15)
     region = below(c, crest + FLOAT(0.02)) & (c.y < foot)
-    ice(c, region, rows=1.2, cols=1.2, blue=blue * 0.4, cracks=c.u(0.2, 0.45), light=0.8, dirt=c.u(-0.2, 0.3))
+    ice(c, region, rows=1.0, cols=1.0, name="ridged", blue=blue * 0.3, cracks=c.u(0.1, 0.4), light=0.8, dirt=c.u(-0.2, 0.3))
     base = np.full(c.size, c.u(0.8, 1.02), FLOAT)
     if c.chance(0.4):
         water(c, float(base[0]) - 0.05, sea_colours(c), waves=c.u(0.1, 0.6))
     if c.chance(0.5):
-        woods(c, base, c.u(0.08, 0.25), greens(c), count=int(c.u(10, 40)))
+        woods(c, base, c.u(0.08, 0.25), greens(c, 0.05), count=int(c.u(10, 40)))
 
 
 def floes(c: Canvas, shore: float, count: int, blue: float, *, large: float = 0.12) -> None:
@@ -221,7 +261,7 @@ def floes(c: Canvas, shore: float, count: int, blue: float, *, large: float = 0.
         gap = np.abs(c.x - FLOAT(x)) / FLOAT(width / 2)
         crest = FLOAT(base) - FLOAT(high) * (FLOAT(0.5) + c.line(8, 4, 0.7)) * (1 - gap * gap)
         region = (c.y > crest) & (c.y < FLOAT(base)) & (gap < 1)
-        ice(c, region, rows=1.0, cols=1.5, blue=blue * 0.7, cracks=0.2, light=0.85)
+        ice(c, region, rows=1.0, cols=1.0, name="ridged", blue=blue * 0.7, cracks=0.2, light=0.85)
 
 
 # --- sea -----------------------------------------------------------------------------------
@@ -238,10 +278,11 @@ def sea(c: Canvas) -> None:
         edge = c.line(c.pick((2, 3, 4)), 6, 0.5)
         crest = FLOAT(horizon) + FLOAT(c.u(0.0, 0.06)) - edge * FLOAT(c.u(0.04, 0.22))
         rock(c, crest, c.pick(ROCKS) if c.chance(0.5) else c.pick(SLOPES), haze=c.u(0.1, 0.8))
-    water(c, horizon, sea_colours(c), waves=rough, foam=c.u(0.0, 0.25) if rough > 1 else 0.0,
-          glitter=c.u(0.5, 1) if c.light.low or c.chance(0.3) else 0.0)  # fmt: skip
+    inland = beach(c, horizon) if kind == "beach" else None
+    water(c, horizon, sea_colours(c), waves=rough, foam=c.u(0.0, 0.5) if rough > 0.9 else 0.0, shore=inland,
+          glitter=c.u(0.3, 1) if c.light.low or c.chance(0.2) else 0.0)  # fmt: skip
     if kind == "beach":
-        beach(c, horizon)
+        sand(c, horizon, inland)
     elif kind == "cliffs":
         side = c.pick((-1, 1))
         run = (c.x if side > 0 else 1 - c.x) / FLOAT(c.u(0.4, 0.9))
@@ -260,41 +301,49 @@ def sea(c: Canvas) -> None:
         person(c, c.u(0.1, 0.9), c.u(0.8, 0.95), c.u(0.08, 0.2))
 
 
-def beach(c: Canvas, horizon: float) -> None:
-    """Paint sand in front or to one side, with bands of surf along its edge."""
-    if c.chance(0.5):
-        edge = FLOAT(c.u(0.7, 0.9)) + FLOAT(c.u(-0.25, 0.25)) * c.x + (c.line(2, 4, 0.5) - FLOAT(0.5)) * FLOAT(0.1)
-        gap = c.y - edge
-    else:
-        t = (c.y - FLOAT(horizon)) / FLOAT(1 - horizon)
-        run = FLOAT(c.u(0.5, 0.95)) * t * (FLOAT(0.5) + t * FLOAT(0.6)) + (c.grain("soft") - FLOAT(0.5)) * FLOAT(0.06)
-        gap = run - (c.x if c.chance(0.5) else 1 - c.x)
-        gap = np.where(c.y > FLOAT(horizon + 0.01), gap, FLOAT(-9))
-    wash = c.grain("rough", 1.2, 0.6)
-    for _ in range(int(c.u(1, 4))):
-        place, width = c.u(-0.25, 0.0), c.u(0.01, 0.05)
-        surf = np.abs(gap - FLOAT(place)) < FLOAT(width) * (wash + FLOAT(0.35))
-        c.paint(surf, mix((0.8, 0.84, 0.86), (0.98, 0.98, 0.98), wash), SEA, light=0.95)
-    sand = c.vary(c.pick(SANDS))
-    wet = tuple(mix(sand, (0.2, 0.18, 0.17), 0.5))
-    ground(c, c.y[:, 0], (tuple(mix(sand, (0, 0, 0), 0.2)), sand), region=gap > 0)
-    c.paint((gap > 0) & (gap < FLOAT(c.u(0.02, 0.12)) * (wash + FLOAT(0.5))), wet, light=0.9)
+def beach(c: Canvas, horizon: float) -> np.ndarray:
+    """Lay out a shore, across the picture or along one side.
+
+    Returns
+    -------
+    ndarray of shape (size, size), float32
+        How far inland each pixel lies, in canvas units; negative in the water.
+    """
+    if c.chance(0.55):
+        edge = FLOAT(c.u(0.68, 0.9)) + FLOAT(c.u(-0.25, 0.25)) * c.x
+        return c.y - edge - (c.line(2, 4, 0.5, sharp=False) - FLOAT(0.5)) * FLOAT(0.14)
+    t = (c.y - FLOAT(horizon)) / FLOAT(1 - horizon)
+    run = FLOAT(c.u(0.5, 0.95)) * t * (FLOAT(0.5) + t * FLOAT(0.6))
+    run = run + (c.grain("soft") - FLOAT(0.5)) * FLOAT(0.12) * t
+    inland = run - (c.x if c.chance(0.5) else 1 - c.x)
+    return np.where(c.y > FLOAT(horizon + 0.01), inland, FLOAT(-9))
+
+
+def sand(c: Canvas, horizon: float, inland: np.ndarray) -> None:
+    """Paint the sand of a beach: wet and dark at the water, dry and pale above."""
+    dry = c.vary(c.pick(SANDS))
+    grit = c.grain("rough")
+    ground(c, np.full(c.size, horizon, FLOAT), (tuple(mix(dry, (0, 0, 0), 0.12)), dry), region=inland > 0)
+    wet = (inland > 0) & (inland < FLOAT(c.u(0.02, 0.14)) * (grit + FLOAT(0.5)))
+    c.paint(wet, mix(dry, mix((0.2, 0.18, 0.17), c.light.horizon, 0.3), 0.55), light=0.85)
+    if c.chance(0.2):
+        rock(c, FLOAT(c.u(0.8, 1.0)) - (c.line(3, 5, 0.6) - FLOAT(0.3)) * FLOAT(0.3), c.pick(ROCKS), fine=2.0)
 
 
 def breaker(c: Canvas, horizon: float) -> None:
-    """Paint rows of breaking waves: a dark face under a white, torn crest."""
-    for near in sorted(c.u(0.08, 0.9) for _ in range(int(c.u(1, 4)))):
+    """Paint rows of breaking waves: a glassy face under a white, torn crest."""
+    for near in sorted(c.u(0.1, 0.9) for _ in range(int(c.u(1, 4)))):
         base = horizon + (1 - horizon) * near
-        high = 0.25 * near * c.u(0.4, 1.2)
-        crest = FLOAT(base) - c.line(3, 3, 0.5, sharp=False) * FLOAT(high)
-        foot = FLOAT(base) + FLOAT(high * 0.35)
+        high = 0.3 * near * c.u(0.4, 1.2)
+        crest = FLOAT(base) - c.line(2, 3, 0.5, sharp=False) * FLOAT(high)
+        foot = FLOAT(base) + FLOAT(high * 0.5)
         dark, pale = sea_colours(c)
-        streaks = c.grain("rough", 0.4, 1.6)
-        c.paint((c.y > crest) & (c.y < foot), mix(dark, pale, streaks), SEA, light=0.8)
-        torn = crest + (streaks - FLOAT(0.2)) * FLOAT(high * c.u(0.2, 0.8))
-        c.paint((c.y > crest - FLOAT(high * 0.1)) & (c.y < torn), (0.95, 0.96, 0.97), SEA, light=0.95)
-        froth = (c.y > foot - FLOAT(high * 0.15)) & (c.y < foot + FLOAT(high * 0.25) * streaks)
-        c.paint(froth, (0.9, 0.92, 0.94), SEA, light=0.95)
+        streaks = c.grain("waves", 0.7, 1.0)
+        drop = (c.y - crest) / (foot - crest)
+        face = mix(mix(dark, (0, 0, 0), 0.2), pale, clip(streaks * FLOAT(0.8) + drop * FLOAT(0.3)))
+        torn = c.grain("rough") * FLOAT(0.9) + FLOAT(c.u(0.0, 0.6))
+        froth = clip((torn - drop * FLOAT(2.0)) * FLOAT(2.5)) + clip((drop + torn * FLOAT(0.5) - FLOAT(1.1)) * 3)
+        c.paint((drop > 0) & (drop < 1), mix(face, (0.95, 0.96, 0.97), clip(froth)), SEA, light=0.9)
 
 
 # --- forest --------------------------------------------------------------------------------
@@ -380,13 +429,13 @@ def texture_line(c: Canvas, across: np.ndarray) -> np.ndarray:
 
 def buildings(c: Canvas) -> None:
     """Compose buildings: a front, a corner, towers, a skyline, a landmark, a row."""
-    weather(c, "clear clear clear clear overcast golden dusk night")
+    weather(c, "clear clear clear clear clear overcast overcast overcast golden dusk night")
     kind = c.pick(("front", "corner", "corner", "towers", "towers", "skyline", "landmark", "row"))
     sky(c, c.u(0.6, 0.9))
     base = c.u(0.82, 1.05)
     if kind == "front":
         style = facade_style(c, c.pick(("old", "old", "plain", "glass", "bands")))
-        style.floors, style.bays = c.u(2, 9), c.u(3, 9)
+        style.floors, style.bays = c.u(3, 11), c.u(4, 13)
         block(c, c.u(-0.4, 0.1), c.u(0.9, 1.4), c.u(-0.5, 0.25), base, style, rise=c.u(-0.25, 0.25),
               taper=c.u(0, 0.2), light=c.u(0.4, 1))  # fmt: skip
     elif kind == "corner":
@@ -445,16 +494,16 @@ def buildings(c: Canvas) -> None:
 def corner(c: Canvas, edge: float, top: float, base: float, light: float) -> None:
     """Paint a building seen over its corner: one wall in the sun and one in the shade."""
     style = facade_style(c, c.pick(("old", "old", "plain", "glass", "bands")))
-    style.floors = c.u(3, 12)
+    style.floors = c.u(4, 13)
     high = base - top
     left, right = c.u(-0.5, 0.1), c.u(0.9, 1.5)
     drop = c.u(0.1, 0.45) * high
     lift = c.u(0.0, 0.12) * high
     taper = c.u(0, 0.15)
-    style.bays = c.u(3, 9)
+    style.bays = c.u(4, 11)
     a, b = (light + 0.3, light - 0.3) if c.light.sun_x < 0.5 else (light - 0.3, light + 0.3)
     block(c, left, edge, top + drop, base - lift, style, rise=-drop, fall=lift, taper=taper, aim=edge, light=a)
-    style.bays = c.u(3, 9)
+    style.bays = c.u(4, 11)
     block(c, edge, right, top, base, style, rise=c.u(0.5, 1.2) * drop, fall=-lift, taper=taper, aim=edge, light=b)
 
 
@@ -495,7 +544,8 @@ def foreground(c: Canvas, base: float) -> None:
         if c.chance(0.65):
             c.rect(base, 1.0, 0.0, 1.0, c.vary((0.42, 0.41, 0.4), 0.1), STREET, light=0.85)
             for _ in range(int(c.u(0, 4))):
-                car(c, c.u(0, 1), base + c.u(0.02, 0.06), c.u(0.08, 0.16), c.vary(c.pick(CARS)))
+                paint_car = c.pick((car, car_side, car_side))
+                paint_car(c, c.u(0, 1), base + c.u(0.02, 0.08), c.u(0.1, 0.22), c.vary(c.pick(CARS)))
             if c.chance(0.4):
                 people(c, base - 0.12, int(c.u(1, 4)))
         else:
@@ -513,9 +563,12 @@ CARS = ((0.75, 0.75, 0.77), (0.12, 0.12, 0.14), (0.85, 0.85, 0.84), (0.6, 0.12, 
 def street(c: Canvas) -> None:
     """Compose a street: an avenue, a lane between houses, a suburb, a town at night."""
     weather(c, "clear clear overcast overcast golden dusk night")
-    kind = c.pick(("avenue", "avenue", "town", "town", "town", "alley", "alley", "suburb"))
-    vx, vy = c.u(0.3, 0.7), c.u(0.38, 0.62)
+    kind = c.pick(("avenue", "avenue", "town", "town", "town", "alley", "alley", "suburb", "shops", "shops"))
+    vx, vy = c.u(0.2, 0.8), c.u(0.38, 0.66)
     sky(c, vy)
+    if kind == "shops":
+        shops(c)
+        return
     if c.chance(0.35):
         crest = FLOAT(vy - c.u(0.02, 0.12)) + (c.line(3, 4, 0.5) - FLOAT(0.5)) * FLOAT(0.1)
         rock(c, crest, c.pick(SLOPES), haze=0.4)
@@ -545,6 +598,45 @@ def street(c: Canvas) -> None:
     furnish(c, (vx, vy), left, right, walk, kind)
 
 
+def shops(c: Canvas) -> None:
+    """Paint the far side of a street: shop fronts, pavement, passers-by and cars."""
+    base = c.u(0.55, 0.78)
+    left = c.u(-0.3, 0.0)
+    rise = c.u(-0.1, 0.1)
+    grey = c.vary((0.45, 0.44, 0.42), 0.12)
+    ground(c, np.full(c.size, base - 0.1, FLOAT), (tuple(mix(grey, (0, 0, 0), 0.15)), grey), label=STREET)
+    kerb = c.u(0.04, 0.14)
+    while left < 1.0:
+        wide = c.u(0.25, 0.6)
+        style = facade_style(c, "old")
+        if c.chance(0.3):
+            style.wall = c.vary(c.pick(PAINTS))
+        style.floors, style.bays = c.u(2, 4), c.u(2, 5)
+        top = c.u(-0.5, 0.2)
+        light = c.u(0.4, 1)
+        block(c, left, left + wide, top, base, style, rise=rise, fall=-rise, light=light)
+        shop = base - c.u(0.18, 0.28)
+        for k in range(int(c.u(1, 4))):
+            x = left + wide * (0.05 + 0.32 * k)
+            inside = (0.9, 0.72, 0.4) if c.light.night else c.vary((0.13, 0.12, 0.12), 0.08)
+            c.rect(shop + 0.05, base - 0.01, x, x + wide * 0.25, inside, BUILDINGS)
+            c.rect(shop + c.u(0.1, 0.2), base - 0.01, x + wide * 0.05, x + wide * c.u(0.1, 0.2),
+                   c.vary(c.pick(PAINTS), 0.2), BUILDINGS, light=0.5)  # fmt: skip
+        c.rect(shop, shop + 0.05, left + wide * 0.03, left + wide * 0.95, c.vary(c.pick(PAINTS), 0.25),
+               BUILDINGS, light=0.9)  # fmt: skip
+        left += wide
+    c.rect(base + kerb, base + kerb + 0.015, 0.0, 1.0, mix(grey, (0, 0, 0), 0.4), STREET, light=0.8)
+    for _ in range(int(c.u(0, 3))):
+        car_side(c, c.u(0, 1), base + kerb + c.u(0.0, 0.1), c.u(0.3, 0.6), c.vary(c.pick(CARS)))
+    if c.chance(0.3):
+        tree(c, c.u(0, 1), base + kerb, c.u(0.4, 0.8), greens(c, 0.15))
+    for _ in range(int(c.u(0, 6))):
+        foot = c.u(base, 1.05)
+        person(c, c.u(0, 1), foot, 0.25 + (foot - base) * c.u(0.6, 1.1))
+    if c.chance(0.4):
+        pole(c, c.u(0, 1), c.u(-0.1, 0.3), base + kerb, lamp=False, width=0.02)
+
+
 def furnish(c: Canvas, vanish, left, right, walk, kind) -> None:
     """Put trees, lamps, cars, people and wires into a street, far ones first."""
     vx, vy = vanish
@@ -563,7 +655,7 @@ def furnish(c: Canvas, vanish, left, right, walk, kind) -> None:
             if busy and kind != "alley" and c.chance(0.5):
                 x = vx + (rim - side * (right - left) * c.u(0.1, 0.2) - vx) * near
                 car(c, x, base, 0.34 * near * c.u(0.8, 1.1), c.vary(c.pick(CARS)), rear=c.chance(0.5))
-        if crowd and c.chance(0.5):
+        for _ in range(int(c.u(0, 3)) if crowd else 0):
             person(c, vx + c.u(left - vx - walk, right - vx + walk) * near, base, near * (1 - vy) * c.u(0.55, 0.7))
     if c.chance(0.25):
         for _ in range(int(c.u(1, 4))):
