@@ -11,18 +11,24 @@ SOURCE = ROOT / "src" / "scenecam"
 MAY_IMPORT = {
     "images": set(),
     "scenes": set(),
-    "synth": {"images", "scenes"},
-    "data": {"images", "scenes", "synth"},
+    "brushes": set(),
+    "synth": {"brushes", "scenes"},
+    "cache": {"scenes"},
+    "folders": {"images"},
+    "data": {"cache", "folders", "images", "scenes", "synth"},
     "blocks": set(),
-    "models": {"blocks"},
-    "training": {"scenes"},
-    "cam": set(),
-    "saliency": {"cam"},
+    "legacy": set(),
+    "models": {"blocks", "legacy"},
+    "batches": {"scenes"},
+    "training": {"batches", "scenes"},
+    "passes": set(),
+    "cam": {"passes"},
+    "saliency": {"cam", "passes"},
     "evaluation": set(),
     "plots": {"images"},
     "diagrams": set(),
 }
-TENSORFLOW = {"blocks", "models", "training", "cam", "saliency"}
+TENSORFLOW = {"batches", "blocks", "legacy", "models", "training", "passes", "cam", "saliency"}
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 
 

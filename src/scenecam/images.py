@@ -250,7 +250,7 @@ def upsample_map(class_map: np.ndarray, size, *, method="bilinear") -> np.ndarra
     values continue outwards: the map's corners do not drift against the picture's.
     """
     values = _check_map(class_map).astype(np.float32)
-    height, width = _check_size(size)
+    height, width = check_size(size)
     if method == "nearest":
         rows = (np.arange(height) + 0.5) * values.shape[-2] / height
         columns = (np.arange(width) + 0.5) * values.shape[-1] / width
@@ -403,7 +403,7 @@ def shown_path(path) -> str:
 def _decode(file, size, name: str) -> np.ndarray:
     """Decode an open file; everything above comes here."""
     if size is not None:
-        size = _check_size(size)
+        size = check_size(size)
     try:
         # Pillow warns about damaged side data (EXIF, palettes), which we read without,
         # and about sizes above its own limit, which lies above ours.
@@ -485,7 +485,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 def _to_array(picture: Image.Image, size) -> np.ndarray:
     if size is not None:
-        height, width = _check_size(size)
+        height, width = check_size(size)
         # No scaled decoding of JPEG (`draft`), though it is faster on large pictures:
         # its pixels are not those that the whole picture gives when resized.
         picture = picture.resize(
@@ -494,7 +494,8 @@ def _to_array(picture: Image.Image, size) -> np.ndarray:
     return np.array(picture)
 
 
-def _check_size(size) -> tuple[int, int]:
+def check_size(size) -> tuple[int, int]:
+    """Return a size as (height, width), or raise if it is none."""
     pair = (size, size) if np.ndim(size) == 0 else tuple(size)
     whole = all(isinstance(side, (int, np.integer)) for side in pair)
     if len(pair) != 2 or not whole or any(isinstance(side, bool) for side in pair):

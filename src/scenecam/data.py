@@ -1,0 +1,330 @@
+"""Where sets of pictures come from: a folder, the fetched photographs, or drawn scenes.
+
+Decoded and drawn sets are kept under ``data/cache`` and come back as memory maps, so
+the second load takes a moment and a set may be larger than memory. The key of a kept
+folder is made of every picture's name, size and times of change, and of the decoder's
+own text: a picture that is added, renamed or changed makes the folder be decoded again,
+and so does another decoder. No picture has to be opened to find that nothing changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import PIL
+
+from scenecam import cache as store
+from scenecam import folders, images, synth
+from scenecam.scenes import SceneSet
+
+# The default sets: how many scenes, and the seed that draws them.
+DRAWN = {"train": (4000, 0), "test": (1200, 1)}
+
+# The modules whose text decides what a drawn scene looks like.
+DRAWING_MODULES = ("brushes", "synth")
+
+
+class SkippedPictures(UserWarning):
+    """Some pictures of a folder could not be read and were left out.
+
+    Attributes
+    ----------
+    skipped : dict of str to str
+        Path of every picture left out -> the sentence that says why.
+    """
+
+    def __init__(self, skipped: dict[str, str], total: int):
+        self.skipped = dict(skipped)
+        reasons = list(self.skipped.values())
+        more = f" ... and {len(reasons) - 5} more." if len(reasons) > 5 else ""
+        super().__init__(
+            f"{len(reasons)} of {total} pictures were left out: "
+            + " ".join(reasons[:5])
+            + more
+        )
+
+
+def load_folder(
+    path, *, size=96, split=None, class_names=None, count=None, cache=True
+) -> SceneSet:
+    """Load pictures that lie in one folder per class.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A folder of class folders; or, in the layout of the public archive, the folder
+        above ``seg_train/seg_train/<class>`` and ``seg_test/seg_test/<class>``, or any
+        level of it. ``train`` and ``test`` (or ``val``) do as well, doubled or not.
+    size : int or (int, int)
+        Height and width of the pictures, as in `images.read_image`.
+    split : {"train", "test"}, optional
+        Which part. Where only one part exists, or the folder is not divided, a fifth of
+        every class, chosen by name and always the same, is the test part and the rest
+        the train part. Without `split`, everything in `path` is loaded, which then must
+        not hold both parts.
+    class_names : sequence of str, optional
+        The class folders in the order of their labels; others are left out. Without it:
+        all, sorted by name.
+    count : int, optional
+        Load at most so many, from all classes alike, always the same ones; the others
+        need not be decoded.
+    cache : bool
+        Keep the decoded pictures on disk and return a memory map.
+
+    Returns
+    -------
+    SceneSet
+        In the order of classes, then of names; with `paths`, without `masks`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If it has no class folders or only one, a class has no readable picture, or the
+        class folders disagree with `class_names` or those of the train part.
+
+    Warns
+    -----
+    SkippedPictures
+        Names the pictures that could not be read; the set holds the others. Hidden
+        files, ``Thumbs.db`` and whatever else has no picture's name do not count.
+
+    Examples
+    --------
+    >>> train = load_folder("data/photos", split="train")
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     scenes = load_folder("my-pictures")
+    >>> [warning.message.skipped for warning in caught]
+    """
+    scenes, warning = _load_folder(path, size, split, class_names, count, cache)
+    if warning:
+        warnings.warn(warning, stacklevel=2)
+    return scenes
+
+
+def load_scenes(split: str = "train", *, size=96, count=None) -> SceneSet:
+    """Load the set that the book is read with.
+
+    It is the folder that the environment variable ``SCENECAM_SCENES`` names (a relative
+    path counts from the working folder, else from the project's root); else the fetched
+    photographs in ``data/photos``; else drawn scenes, which the word ``drawn`` in
+    ``SCENECAM_SCENES`` asks for whatever else is there.
+
+    Parameters
+    ----------
+    split : {"train", "test"}
+        Which part: see `load_folder` for folders; of drawn scenes 4,000 of seed 0, or
+        1,200 of seed 1.
+    size : int or (int, int)
+        Height and width of the pictures; drawn scenes are square.
+    count : int, optional
+        At most so many, from all classes alike; the others are neither decoded nor
+        drawn.
+
+    Returns
+    -------
+    SceneSet
+        With exact `masks` where the scenes are drawn, with `paths` where they are not.
+
+    Raises
+    ------
+    ValueError
+        If ``SCENECAM_SCENES`` names no folder of pictures, and as `load_folder`.
+    """
+    if split not in DRAWN:
+        raise ValueError(f"split must be 'train' or 'test'; received {split!r}.")
+    folder = _chosen_folder()
+    if folder is None:
+        return _load_drawn(split, size, count)
+    scenes, warning = _load_folder(folder, size, split, None, count, True)
+    if warning:
+        warnings.warn(warning, stacklevel=2)
+    return scenes
+
+
+def scenes_name() -> str:
+    """Return which set `load_scenes` uses: "photos" or "drawn".
+
+    Weights are named after it. Raises ValueError as `load_scenes` does.
+    """
+    return "drawn" if _chosen_folder() is None else "photos"
+
+
+def project_root() -> Path:
+    """Return the folder of the project that holds ``data`` and ``book``.
+
+    The checkout that this module is part of; for an installed copy the checkout around
+    the working folder; else the working folder itself.
+    """
+    working = Path.cwd()
+    for folder in (Path(__file__).resolve().parents[2], working, *working.parents):
+        if _is_checkout(folder):
+            return folder
+    return working
+
+
+def cache_folders() -> tuple[Path, ...]:
+    """Return where decoded sets are looked for and kept, best first.
+
+    ``data/cache`` of a checkout, then ``$XDG_CACHE_HOME/scenecam`` or
+    ``~/.cache/scenecam`` for one that may not be written.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    user = Path(home) / "scenecam"
+    root = project_root()
+    return (root / "data" / "cache", user) if _is_checkout(root) else (user,)
+
+
+def _is_checkout(folder: Path) -> bool:
+    marks = (folder / "pyproject.toml", folder / "src" / "scenecam" / "data.py")
+    return all(mark.is_file() for mark in marks)
+
+
+def _chosen_folder() -> Path | None:
+    """Return the folder that `load_scenes` reads, or None for drawn scenes."""
+    named = os.environ.get("SCENECAM_SCENES", "").strip()
+    if named == "drawn":
+        return None
+    if not named:
+        photos = project_root() / "data" / "photos"
+        return photos if folders.find_roots(photos) else None
+    given = Path(named).expanduser()
+    # The book's chapters run in book/, but a path is typed where make is called.
+    places = list(dict.fromkeys((Path.cwd() / given, project_root() / given)))
+    for place in places:
+        if folders.find_roots(place):
+            return place
+    tried = " nor at ".join(images.shown_path(place) for place in places)
+    raise ValueError(
+        f"SCENECAM_SCENES is {named!r}, but there is no folder of class folders with "
+        f"pictures at {tried}. Name such a folder, or the word drawn, or unset it."
+    )
+
+
+def _load_folder(path, size, split, class_names, count, cache):
+    """Return the set and, where pictures had to be left out, the warning to give."""
+    size = images.check_size(size)
+    _check_count(count)
+    if split not in (None, *folders.PARTS):
+        raise ValueError(f"split must be 'train' or 'test'; received {split!r}.")
+    part = folders.list_part(path, split=split, class_names=class_names)
+    chosen = folders.choose(part.files, count)
+    total = sum(map(len, chosen.values()))
+    skipped: dict[str, str] = {}
+
+    def records():
+        skipped.clear()  # a second start, after a full disk, reports afresh
+        return _decode(part.root, chosen, size, skipped)
+
+    about = {"total": total, "size": size, "class_names": tuple(part.files)}
+    name, key = _folder_entry(part, size)
+    scenes = store.find(cache_folders(), name, key) if cache else None
+    if scenes is not None:
+        if chosen is not part.files:
+            wanted = {file for files in chosen.values() for file in files}
+            rows = [row for row, file in enumerate(scenes.paths) if file in wanted]
+            scenes = scenes[rows]
+        _recall_skipped(part.root, chosen, set(scenes.paths), size, skipped)
+    elif cache and chosen is part.files:
+        scenes = store.keep(cache_folders(), name, key, records, **about)
+    else:
+        scenes = store.in_memory(records(), **about)
+    warning = SkippedPictures(skipped, total) if skipped else None
+    return SceneSet(
+        images=scenes.images,
+        labels=scenes.labels,
+        class_names=scenes.class_names,
+        paths=tuple(os.path.join(part.root, file) for file in scenes.paths),
+    ), warning
+
+
+def _load_drawn(split: str, size, count) -> SceneSet:
+    height, width = images.check_size(size)
+    if height != width:
+        raise ValueError(f"drawn scenes are square; received size={size!r}.")
+    _check_count(count)
+    number, seed = DRAWN[split]
+    wanted = min(count or number, number)
+    # Scene i does not depend on how many are drawn: the whole set begins with any part.
+    for length in (wanted, number):
+        scenes = store.find(cache_folders(), *_drawn_entry(split, length, height))
+        if scenes is not None:
+            return scenes[:wanted]
+
+    def records():
+        drawn = synth.draw_scenes(wanted, size=height, seed=seed)
+        paths = [None] * wanted
+        return zip(drawn.images, drawn.labels.tolist(), drawn.masks, paths, strict=True)
+
+    return store.keep(
+        cache_folders(),
+        *_drawn_entry(split, wanted, height),
+        records,
+        total=wanted,
+        size=(height, height),
+        class_names=synth.CLASS_NAMES,
+        masks=True,
+    )
+
+
+def _check_count(count) -> None:
+    if count is not None and count < 1:
+        raise ValueError(
+            f"count must be at least 1, or None for all; received {count}."
+        )
+
+
+def _decode(root: Path, files: dict[str, list[str]], size, skipped: dict[str, str]):
+    """Iterate over the records of readable pictures; put the others in `skipped`."""
+    for label, (name, members) in enumerate(files.items()):
+        readable = 0
+        for file in members:
+            path = os.path.join(root, file)
+            try:
+                image = images.read_image(path, size=size)
+            except (ValueError, FileNotFoundError) as error:
+                skipped[path] = str(error)
+                continue
+            readable += 1
+            yield image, label, None, file
+        if members and not readable:
+            raise ValueError(
+                f"no picture in the class folder {images.shown_path(root / name)} can "
+                f"be read. The first: {skipped[os.path.join(root, members[0])]}"
+            )
+
+
+def _recall_skipped(root: Path, files, kept: set[str], size, skipped) -> None:
+    """Find out again why a kept set lacks pictures: there are only a few."""
+    for file in (file for members in files.values() for file in members):
+        if file not in kept:
+            path = os.path.join(root, file)
+            skipped[path] = (
+                f"{images.shown_path(path)} could not be read the first time."
+            )
+            try:
+                images.read_image(path, size=size)
+            except (ValueError, FileNotFoundError) as error:
+                skipped[path] = str(error)
+
+
+def _folder_entry(part: folders.Part, size) -> tuple[str, str]:
+    """Return the cache's name for a part of a folder, and the key of its content."""
+    place = f"{store.plain_name(part.root.name)}-{store.digest(part.root)[:8]}"
+    decoder = store.digest(PIL.__version__, Path(images.__file__).read_bytes())
+    key = store.digest(folders.fingerprint(part), tuple(part.files), size, decoder)
+    return f"{place}-{part.word}-{size[0]}x{size[1]}", key
+
+
+def _drawn_entry(split: str, count: int, size: int) -> tuple[str, str]:
+    """Return the cache's name for a drawn set, and a key that knows what draws it."""
+    package = Path(synth.__file__).parent
+    texts = [(package / f"{module}.py").read_bytes() for module in DRAWING_MODULES]
+    text = hashlib.sha256(b"\0".join(texts)).hexdigest()
+    name = f"drawn-{split}-{count}-{size}x{size}"
+    return name, store.digest(name, DRAWN[split][1], text, np.__version__)

@@ -1,0 +1,297 @@
+"""Find class folders and their pictures on disk, without opening a picture.
+
+Knows the layout of the public archive (``seg_train/seg_train/<class>``), the usual
+names of a train and a test part, and what lies in folders without being a picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from scenecam.images import shown_path
+
+# Files so named are taken for pictures. Those of the last row cannot be read and are
+# reported; notes, indexes and thumbnails that lie beside pictures are passed over.
+PICTURE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .ppm .pgm .pbm .pnm "
+    ".heic .heif .avif .jp2 .psd .svg".split()
+)
+
+# What the two parts are called, in the public archive and elsewhere.
+PARTS = {
+    "train": ("seg_train", "train", "training"),
+    "test": ("seg_test", "test", "testing", "valid", "val", "validation"),
+}
+PART_NAMES = frozenset(name for names in PARTS.values() for name in names)
+
+# The share of every class that is set aside where a folder has no test part of its own.
+TEST_SHARE = 0.2
+
+# The deepest nesting of single folders (doubled names, unpacked archives) looked into.
+MAX_DEPTH = 4
+
+
+class Part(NamedTuple):
+    """The pictures of one part of a set.
+
+    `files` maps each class name, in the order of labels, to paths relative to `root`,
+    sorted; `word` says which part it is, for the name of a cache entry.
+    """
+
+    root: Path
+    files: dict[str, list[str]]
+    word: str
+
+
+def list_part(path, *, split=None, class_names=None) -> Part:
+    """List the pictures of a folder of class folders, or of one part of it.
+
+    Parameters
+    ----------
+    path, split, class_names
+        As in `data.load_folder`.
+
+    Returns
+    -------
+    Part
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As in `data.load_folder`.
+    """
+    roots = _roots(path, split)
+    whole = roots.get("all")
+    root = whole or roots[split]
+    names = _class_names(whole or roots["train"], class_names)
+    if class_names is None:
+        strange = [sub.name for sub in _subfolders(root) if sub.name not in names]
+        if strange:
+            raise ValueError(
+                f"{shown_path(root)} has class folders that the train part has not: "
+                f"{', '.join(strange)}. Remove them, or add them to the train part."
+            )
+    files = {name: _class_files(root / name) for name in names}
+    if split is None or whole is None:
+        return Part(root, files, split or "all")
+    return Part(root, _hold_out(files, split), f"{split}-of-all")
+
+
+def find_roots(path) -> dict[str, Path]:
+    """Find the folders whose subfolders are the classes.
+
+    Returns
+    -------
+    dict of str to Path
+        ``{"train": ..., "test": ...}`` if `path` holds both parts or lies in one of
+        them, at any level; ``{"all": ...}`` if it is not divided; ``{}`` if there are
+        no class folders with pictures.
+    """
+    path = Path(os.path.abspath(path))
+    levels = (path, path.parent)
+    above = [level.parent for level in levels if level.name.lower() in PART_NAMES]
+    for place in (path, *above):
+        parts = _named_parts(place)
+        if len(parts) == len(PARTS):
+            return parts
+    root = class_root(path)
+    if root is not None:
+        return {"all": root}
+    inner = _subfolders(path)
+    if len(inner) == 1 and inner[0].name.lower() not in PART_NAMES:
+        return find_roots(inner[0])
+    parts = _named_parts(path)
+    return {"all": next(iter(parts.values()))} if parts else {}
+
+
+def class_root(folder: Path, depth: int = MAX_DEPTH) -> Path | None:
+    """Go down through doubled and wrapping folders to the one with class folders."""
+    inner = _subfolders(folder)
+    for sub in inner:
+        if any(_is_picture_name(entry.name) for entry in _entries(sub)):
+            return folder
+    if len(inner) == 1 and depth:
+        return class_root(inner[0], depth - 1)
+    return None
+
+
+def choose(files: dict[str, list[str]], count: int | None) -> dict[str, list[str]]:
+    """Take `count` files, from all classes alike as far as each has enough."""
+    if count is None or count >= sum(map(len, files.values())):
+        return files
+    taken = dict.fromkeys(files, 0)
+    while left := count - sum(taken.values()):
+        open_classes = [name for name in files if taken[name] < len(files[name])]
+        share = max(1, left // len(open_classes))
+        for name in open_classes[:left]:
+            taken[name] += min(share, len(files[name]) - taken[name])
+    return {name: sorted(_spread(files[name])[: taken[name]]) for name in files}
+
+
+def fingerprint(part: Part) -> str:
+    """Return a key of a part's content, from what a scan sees: no file is opened."""
+    seen = hashlib.sha256()
+    for files in part.files.values():
+        for file in files:
+            try:
+                status = os.stat(os.path.join(part.root, file))
+                # The time of change (ctime) cannot be set back as the time of
+                # modification can, which copying tools do.
+                facts = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+            except OSError:
+                facts = ()
+            seen.update(os.fsencode(file) + repr(facts).encode())
+    return seen.hexdigest()
+
+
+def _roots(path, split) -> dict[str, Path]:
+    """Return `find_roots`, or raise where it does not answer the question."""
+    shown = shown_path(path)
+    if not os.path.isdir(path):
+        kind = "is a file, not a folder" if os.path.exists(path) else "does not exist"
+        raise FileNotFoundError(
+            f"{shown} {kind} (looked from {shown_path(os.getcwd())}). "
+            "Name a folder that has one folder of pictures per class."
+        )
+    own = class_root(Path(os.path.abspath(path)))
+    if split is None and own is not None:
+        return {"all": own}  # the very folder that was named, whatever lies beside it
+    roots = find_roots(path)
+    if not roots:
+        remedy = "Put the pictures of each class into a folder of its name."
+        if any(_is_picture_name(entry.name) for entry in _entries(path)):
+            remedy = "It has pictures itself: name the folder above it."
+        raise ValueError(f"{shown} has no class folders with pictures. {remedy}")
+    if split is None and "all" not in roots:
+        raise ValueError(
+            f"{shown} holds a train part and a test part. "
+            "Choose with split='train' or split='test', or name one of the two folders."
+        )
+    return roots
+
+
+def _named_parts(folder: Path) -> dict[str, Path]:
+    """Return the parts that lie in a folder under one of their usual names."""
+    inner = {sub.name.lower(): sub for sub in _subfolders(folder)}
+    parts = {}
+    for part, names in PARTS.items():
+        for name in names:
+            root = class_root(inner[name]) if name in inner else None
+            if root is not None:
+                parts[part] = root
+                break
+    return parts
+
+
+def _hold_out(files: dict[str, list[str]], split: str) -> dict[str, list[str]]:
+    """Divide every class into a train and a test part and return one of them."""
+    part = {}
+    for name, members in files.items():
+        number = max(1, round(TEST_SHARE * len(members)))
+        held_out = set(_spread(members)[:number])
+        part[name] = [
+            file for file in members if (file in held_out) == (split == "test")
+        ]
+        if not part[name]:
+            raise ValueError(
+                f"the class {name!r} has a single picture, too few for a train and a "
+                "test part. Add pictures."
+            )
+    return part
+
+
+def _spread(files: list[str]) -> list[str]:
+    """Return files in an order that looks random but depends on each name only.
+
+    So adding a picture does not shuffle the others between the train and the test part.
+    """
+    return sorted(files, key=lambda file: hashlib.sha256(os.fsencode(file)).digest())
+
+
+def _class_names(root: Path, class_names) -> tuple[str, ...]:
+    """Return the classes of a folder, in the order of their labels, checked."""
+    for entry in _entries(root):
+        # A class that vanished silently would shift the labels of all after it.
+        broken = entry.is_symlink() and not os.path.exists(entry.path)
+        if broken and not _is_hidden(entry.name):
+            raise ValueError(
+                f"{shown_path(entry.path)} is a link to "
+                f"{shown_path(os.readlink(entry.path))}, which does not exist. "
+                "Mend or remove the link."
+            )
+    found = [sub.name for sub in _subfolders(root)]
+    names = tuple(found if class_names is None else class_names)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(
+            f"{shown_path(root)} has no class folder for {missing}; it has {found}. "
+            "Spell class_names as the folders are."
+        )
+    if len(set(names)) < 2 or len(set(names)) < len(names):
+        raise ValueError(
+            f"{shown_path(root)} gives the classes {list(names)}, but a classifier "
+            "needs two or more, all different. Add a folder, or name the one above."
+        )
+    return names
+
+
+def _class_files(folder: Path) -> list[str]:
+    """Return the paths of all pictures in a class folder, from the folder above it."""
+    files = _pictures(folder) if folder.is_dir() else []
+    if not files:
+        raise ValueError(
+            f"the class folder {shown_path(folder)} holds no pictures. "
+            "Put some there, or remove the folder."
+        )
+    return [os.path.join(folder.name, file) for file in files]
+
+
+def _pictures(folder: Path) -> list[str]:
+    """Return the paths of all pictures at any depth under a folder, sorted."""
+    found, seen, waiting = [], set(), [""]
+    while waiting:
+        inner = waiting.pop()
+        place = os.path.join(folder, inner)
+        status = os.stat(place)
+        if (status.st_dev, status.st_ino) in seen:
+            continue  # a link that leads in a circle
+        seen.add((status.st_dev, status.st_ino))
+        for entry in _entries(place):
+            if _is_hidden(entry.name):
+                continue
+            if entry.is_dir():
+                waiting.append(os.path.join(inner, entry.name))
+            elif _is_picture_name(entry.name):
+                found.append(os.path.join(inner, entry.name))
+    return sorted(found)
+
+
+def _subfolders(folder) -> list[Path]:
+    """Return the visible folders in a folder, sorted; none if it does not exist."""
+    if not os.path.isdir(folder):
+        return []
+    names = [entry.name for entry in _entries(folder) if entry.is_dir()]
+    return [Path(folder) / name for name in sorted(names) if not _is_hidden(name)]
+
+
+def _entries(folder) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        raise ValueError(
+            f"the folder {shown_path(folder)} cannot be read ({error.strerror}). "
+            "Change its permissions."
+        ) from None
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_picture_name(name: str) -> bool:
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix in PICTURE_SUFFIXES and not _is_hidden(name)
