@@ -27,6 +27,7 @@ def conv_norm(
     Parameters
     ----------
     x : tensor of shape (n, h, w, c)
+        Feature maps that come in.
     filters : int
         Number of kernels, and so of feature maps that come out.
     name : str
@@ -68,7 +69,9 @@ def residual_block(
     Parameters
     ----------
     x : tensor of shape (n, h, w, c)
+        Feature maps that come in.
     filters : int
+        Kernels of both convolutions, and so feature maps that come out.
     name : str
         Path of the block, such as ``"stage2_block1"``; every layer name starts with it.
     stride : int
@@ -110,6 +113,7 @@ def pooled_conv_block(
     Parameters
     ----------
     x : tensor of shape (n, h, w, c)
+        Feature maps that come in.
     filters : tuple of three int
         Kernels of the three convolutions of the main path.
     name : str
@@ -142,6 +146,7 @@ def identity_block(
     Parameters
     ----------
     x : tensor of shape (n, h, w, filters[2])
+        Feature maps that come in.
     filters : tuple of three int
         Kernels of the 1x1, 3x3 and 1x1 convolution.
     name : str
@@ -180,7 +185,9 @@ def classifier(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     Parameters
     ----------
     x : tensor of shape (n, h, w, c)
+        The last feature maps.
     num_classes : int
+        How many logits come out.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Networks saved by Keras 2 as ``.h5``, which Keras 3 refuses: rebuilt layer by layer."""
+"""Networks saved by Keras 2 as ``.h5``, which Keras 3 refuses, rebuilt from parts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def load_h5(path: Path) -> keras.Model:
 
     Parameters
     ----------
-    path : Path of an ``.h5`` file that holds structure and weights
+    path : Path
+        An ``.h5`` file that holds structure and weights.
 
     Returns
     -------
@@ -52,8 +53,8 @@ def load_h5(path: Path) -> keras.Model:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs or "model_weights" not in file:
                 raise ValueError(
-                    f"{path} holds no network structure (weights alone, or another kind "
-                    "of data). Save the whole model, as .keras."
+                    f"{path} holds no network structure: weights alone, or other "
+                    "data. Save the whole model, as .keras."
                 )
             config = json.loads(file.attrs["model_config"])
             weights = {

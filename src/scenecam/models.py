@@ -40,7 +40,9 @@ def plain_cnn(
     Parameters
     ----------
     input_shape : tuple of (height, width, channels)
+        Size of the pictures.
     num_classes : int
+        How many logits come out.
     widths : sequence of int
         Kernels per convolution of each stage; every stage ends in 2x2 max-pooling.
     convolutions : int
@@ -87,7 +89,9 @@ def seed_resnet(
     Parameters
     ----------
     input_shape : tuple of (height, width, channels)
+        Size of the pictures.
     num_classes : int
+        How many logits come out.
     width : int
         Kernels of the stem; stage s works with ``width * 2**(s - 1)`` and gives out
         four times as many maps. 64 is the report's; 8 to 16 trains on a laptop.
@@ -132,7 +136,9 @@ def resnet(
     Parameters
     ----------
     input_shape : tuple of (height, width, channels)
+        Size of the pictures.
     num_classes : int
+        How many logits come out.
     stem : int
         Kernels of the first convolution.
     widths, depths : sequence of int
@@ -180,7 +186,9 @@ def gap_cnn(
     Parameters
     ----------
     input_shape : tuple of (height, width, channels)
+        Size of the pictures.
     num_classes : int
+        How many logits come out.
     widths : sequence of int
         Kernels of each 3x3 convolution, step 1.
     dilations : sequence of int, optional
@@ -236,7 +244,9 @@ def vgg16(
     Parameters
     ----------
     input_shape : tuple of (height, width, channels)
+        Size of the pictures.
     num_classes : int
+        How many logits come out.
     width : float
         Factor on the kernels of every convolution and the units of ``fc1``, ``fc2``.
     seed : int
@@ -310,6 +320,7 @@ def predict(
     images : ndarray of shape (n, h, w, c), uint8
         May be a memory map; one batch of it is read at a time.
     batch_size : int
+        Pictures that go through the model together.
 
     Returns
     -------
@@ -336,8 +347,11 @@ def predict_logits(
     Parameters
     ----------
     model : keras.Model
+        As for :func:`predict`.
     images : ndarray of shape (n, h, w, c), uint8
+        May be a memory map.
     batch_size : int
+        Pictures that go through the model together.
 
     Returns
     -------
@@ -389,7 +403,9 @@ def save_model(
     Parameters
     ----------
     model : keras.Model
+        Compiled or not.
     path : path that ends in ``.keras``
+        Folders on the way to it are made.
     card : dict, optional
         What a reader of the weights should know (data, seed, scores, ...); written to
         the same name with ``.json``, with the file's ``sha256`` and ``bytes`` added.
@@ -410,9 +426,10 @@ def save_model(
             f"a network is saved to a file that ends in .keras; received {path.name!r}."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    bare = keras.models.clone_model(model)  # a clone has no optimizer: a third the size
+    # A copy without the optimizer, whose state is twice the size of the weights.
+    bare = type(model).from_config(model.get_config())
     bare.set_weights(model.get_weights())
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+    partial = path.with_name(f".partial.{path.name}")
     try:
         bare.save(partial)
         if card is not None:
@@ -422,7 +439,7 @@ def save_model(
         partial.unlink(missing_ok=True)
     if card is not None:
         text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-        partial = path.with_name(f".{path.stem}.{os.getpid()}.json")
+        partial = path.with_name(f".partial.{path.stem}.json")
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path.with_suffix(".json"))
     return path

@@ -9,7 +9,6 @@ very batches that it would have seen.
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import time
@@ -17,23 +16,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 from tqdm.auto import tqdm
 
+from . import batches
 from .scenes import SceneSet
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
-
-# Augmentation: how much of a picture a crop keeps (as a share of its area), how far
-# the crop's sides may differ, and how far light, contrast and colour may move.
-CROP_AREA = (0.4, 1.0)
-CROP_RATIO = (3 / 4, 4 / 3)
-BRIGHTNESS = 0.25
-CONTRAST = 0.25
-SATURATION = 0.4
-
-# Red, green and blue in perceived lightness: ITU-R BT.601.
-LIGHTNESS = (0.299, 0.587, 0.114)
 
 
 def fit(
@@ -68,7 +56,10 @@ def fit(
     train, valid : SceneSet
         Labels must be class indices of the model. `valid` chooses the epoch, so it must
         not be the part that the network is judged by in the end.
-    epochs, batch_size : int
+    epochs : int
+        At most; fewer if the validation loss stops falling.
+    batch_size : int
+        Pictures per step.
     learning_rate : float
         The highest, if it is scheduled.
     optimizer : {"adam", "sgd"}
@@ -83,6 +74,7 @@ def fit(
     augment : bool
         Whether training pictures are cropped, mirrored and recoloured at random.
     patience : int
+        Epochs without a lower validation loss that are waited for.
     folder : path, optional
         Where ``best.keras``, ``history.json`` and ``state.npz`` (to resume from) go.
     resume : bool
@@ -102,7 +94,8 @@ def fit(
     Raises
     ------
     ValueError
-        If an argument, the labels or a state to resume from does not fit.
+        If an argument, the labels or a state to resume from does not fit, or the loss
+        grows beyond all numbers.
 
     Notes
     -----
@@ -123,6 +116,7 @@ def fit(
     )
     model.optimizer.build(model.trainable_variables)
     settings = {
+        "parameters": model.count_params(),
         "pictures": [len(train), len(valid)],
         "epochs": epochs,
         "batch_size": batch_size,
@@ -135,22 +129,38 @@ def fit(
         "patience": patience,
         "seed": seed,
     }
-    run = _Run(model, settings, folder, patience)
-    if resume and run.restore():
-        if run.is_over(epochs):
+    run = _Run(model, settings, folder)
+    if resume:
+        run.restore()
+        if run.is_over():
             run.finish()
             return run.history
     done = len(run.history["loss"])
-    size = model.input_shape[1:3]
+    # A model that takes any size gets the pictures as they are.
+    size = tuple(
+        side or own
+        for side, own in zip(
+            model.input_shape[1:3], train.images.shape[1:3], strict=True
+        )
+    )
     num_classes = model.output_shape[-1]
     model.fit(
-        _training_batches(
-            train, batch_size, steps, size, num_classes, augment, seed, done
+        batches.training_batches(
+            train,
+            batch_size=batch_size,
+            steps=steps,
+            size=size,
+            num_classes=num_classes,
+            augmented=augment,
+            seed=seed,
+            epoch=done,
         ),
         steps_per_epoch=steps,
         initial_epoch=done,
         epochs=epochs,
-        validation_data=_validation_batches(valid, size, num_classes),
+        validation_data=batches.validation_batches(
+            valid, size=size, num_classes=num_classes
+        ),
         shuffle=False,  # the batches are shuffled already
         callbacks=[run, *_reporter(verbose, epochs, steps)],
         verbose=0,
@@ -165,6 +175,7 @@ def augment_images(images: np.ndarray, *, seed: int) -> np.ndarray:
     Parameters
     ----------
     images : ndarray of shape (n, h, w, 3), uint8
+        Pictures as they are.
     seed : int
         Another seed gives other crops, mirrors and colours.
 
@@ -172,113 +183,8 @@ def augment_images(images: np.ndarray, *, seed: int) -> np.ndarray:
     -------
     ndarray of shape (n, h, w, 3), uint8
     """
-    batch = _augment(tf.constant(images), images.shape[1:3], tf.constant([seed, 0]))
-    return np.rint(batch.numpy()).astype("uint8")
-
-
-# ---- Batches -------------------------------------------------------------------------
-
-
-def _training_batches(
-    scenes, batch_size, steps, size, num_classes, augment, seed, first_epoch
-):
-    """Give endless batches; epoch and step alone decide what is in each of them."""
-
-    def batches():
-        epoch = first_epoch
-        while True:
-            order = np.random.default_rng((seed, epoch)).permutation(len(scenes))
-            for step in range(steps):
-                # Sorted, so that a memory map is read from front to back. The few
-                # pictures left over sit out this epoch: all batches have one shape.
-                chosen = np.sort(order[step * batch_size : (step + 1) * batch_size])
-                yield scenes.images[chosen], scenes.labels[chosen], (seed, epoch, step)
-            epoch += 1
-
-    def prepare(images, labels, key):
-        if augment:
-            # Two numbers are all that stateless random operations take.
-            images = _augment(images, size, (key[0], key[1] * steps + key[2]))
-        else:
-            images = _resize(images, size)
-        return images, tf.one_hot(labels, num_classes)
-
-    height, width, channels = scenes.images.shape[1:]
-    count = min(batch_size, len(scenes))
-    signature = (
-        tf.TensorSpec((count, height, width, channels), tf.uint8),
-        tf.TensorSpec((count,), tf.int64),
-        tf.TensorSpec((3,), tf.int64),
-    )
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    # One batch at a time: its operations already use every core.
-    return dataset.map(prepare).prefetch(2)
-
-
-def _validation_batches(scenes, size, num_classes, batch_size=128):
-    def batches():
-        for start in range(0, len(scenes), batch_size):
-            part = slice(start, start + batch_size)
-            yield scenes.images[part], scenes.labels[part]
-
-    def prepare(images, labels):
-        return _resize(images, size), tf.one_hot(labels, num_classes)
-
-    height, width, channels = scenes.images.shape[1:]
-    signature = (
-        tf.TensorSpec((None, height, width, channels), tf.uint8),
-        tf.TensorSpec((None,), tf.int64),
-    )
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    dataset = dataset.map(prepare).prefetch(2)
-    # Keras asks a data set for its length to know how many steps to run.
-    steps = math.ceil(len(scenes) / batch_size)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps))
-
-
-def _resize(images, size):
-    images = tf.cast(images, tf.float32)
-    if tuple(images.shape[1:3]) == tuple(size):
-        return images
-    return tf.image.resize(images, size, antialias=True)
-
-
-def _augment(images, size, seed):
-    """Crop, mirror and recolour a batch: uint8 in, float32 grey levels out."""
-    count = tf.shape(images)[0]
-    random = tf.random.stateless_uniform((7, count), seed)
-
-    def between(row, low, high):
-        return low + (high - low) * random[row]
-
-    # Crop, resize and mirror at once: a box whose left side lies right of its right
-    # side is read backwards. Scenes are never turned upside down: skies are above.
-    area = between(0, *CROP_AREA)
-    ratio = tf.exp(between(1, math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])))
-    high = tf.minimum(tf.sqrt(area / ratio), 1.0)
-    wide = tf.minimum(tf.sqrt(area * ratio), 1.0)
-    # One uniform number holds both the side to mirror and the place across.
-    across = random[2] * 2.0
-    mirrored = across >= 1.0
-    left = (across - tf.floor(across)) * (1.0 - wide)
-    top = random[3] * (1.0 - high)
-    near = tf.where(mirrored, left + wide, left)
-    far = tf.where(mirrored, left, left + wide)
-    boxes = tf.stack([top, near, top + high, far], axis=1)
-    images = tf.image.crop_and_resize(images, boxes, tf.range(count), size)
-
-    # Saturation, contrast and brightness are one affine map of each pixel:
-    # light * (contrast * (colour * x + (1 - colour) * grey) + (1 - contrast) * mean).
-    colour = between(4, 1 - SATURATION, 1 + SATURATION)[:, None, None, None]
-    contrast = between(5, 1 - CONTRAST, 1 + CONTRAST)[:, None, None, None]
-    light = between(6, 1 - BRIGHTNESS, 1 + BRIGHTNESS)[:, None, None, None]
-    if images.shape[-1] == 3:
-        grey = tf.tensordot(images, tf.constant(LIGHTNESS), 1)[..., None]
-    else:
-        grey = tf.reduce_mean(images, axis=3, keepdims=True)
-    mean = tf.reduce_mean(grey, axis=(1, 2), keepdims=True)
-    shared = light * (contrast * (1 - colour) * grey + (1 - contrast) * mean)
-    return tf.clip_by_value(light * contrast * colour * images + shared, 0.0, 255.0)
+    batch = batches.augment(images, images.shape[1:3], (seed, 0))
+    return np.rint(keras.ops.convert_to_numpy(batch)).astype("uint8")
 
 
 # ---- State and report ----------------------------------------------------------------
@@ -292,13 +198,11 @@ class _Run(keras.callbacks.Callback):
     back. One state, written to one file that is swapped in whole, does.
     """
 
-    def __init__(self, model, settings, folder, patience):
+    def __init__(self, model, settings, folder):
         super().__init__()
         self.variables = [*model.variables, *model.optimizer.variables]
-        self.count = len(model.variables)
         self.network = model
         self.settings = settings
-        self.patience = patience
         self.folder = None if folder is None else Path(folder)
         self.history = {name: [] for name in (*METRICS, "seconds")}
         self.best = None
@@ -314,18 +218,26 @@ class _Run(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.started
         self.history["seconds"].append(round(seconds, 3))
         losses = self.history["val_loss"]
+        if not np.isfinite(losses[-1]):
+            raise ValueError(
+                f"the validation loss is {losses[-1]} after epoch {epoch + 1}. Train "
+                "with a smaller `learning_rate`."
+            )
         if losses[-1] == min(losses):
             self.best = self.network.get_weights()
             if self.folder is not None:
                 _replace(self.folder / "best.keras", self.network.save)
         if self.folder is not None:
             self.save()
-        self.network.stop_training = self.is_over(self.settings["epochs"])
+        self.network.stop_training = self.is_over()
 
-    def is_over(self, epochs):
+    def is_over(self):
         losses = self.history["val_loss"]
         since_best = len(losses) - 1 - int(np.argmin(losses)) if losses else 0
-        return len(losses) >= epochs or since_best >= self.patience
+        return (
+            len(losses) >= self.settings["epochs"]
+            or since_best >= self.settings["patience"]
+        )
 
     def finish(self):
         if self.best is not None:
@@ -344,7 +256,7 @@ class _Run(keras.callbacks.Callback):
         if path is None:
             raise ValueError("`resume` needs the `folder` of the run to go on with.")
         if not path.is_file():
-            return False
+            return
         with np.load(path) as state:
             settings, history = json.loads(str(state["about"]))
             if settings != self.settings:
@@ -352,8 +264,8 @@ class _Run(keras.callbacks.Callback):
                     k for k in self.settings if settings.get(k) != self.settings[k]
                 ]
                 raise ValueError(
-                    f"{path} belongs to a run with other settings ({', '.join(names)}). "
-                    "Resume with those, or start afresh in another folder."
+                    f"{path} belongs to a run with other settings "
+                    f"({', '.join(names)}). Resume with those, or in another folder."
                 )
             for i, variable in enumerate(self.variables):
                 variable.assign(state[f"variable{i}"])
@@ -361,12 +273,12 @@ class _Run(keras.callbacks.Callback):
                 state[f"best{i}"] for i in range(len(self.network.get_weights()))
             ]
         self.history = history
-        return True
 
 
 def _replace(path, write):
-    # The name keeps its ending: Keras and NumPy choose the format by it.
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    # The name keeps its ending: Keras and NumPy choose the format by it. It is the
+    # same each time, so that what a killed run leaves behind is overwritten.
+    partial = path.with_name(f".partial.{path.name}")
     try:
         write(partial)
         os.replace(partial, path)
@@ -457,6 +369,12 @@ def _learning_rate(highest, schedule, steps):
 
 def _check_sets(model, train, valid):
     num_classes = model.output_shape[-1]
+    channels = model.input_shape[-1]
+    if channels != 3:
+        raise ValueError(
+            f"the pictures have 3 channels, but the model takes {channels}. Build it "
+            "with an `input_shape` that ends in 3."
+        )
     for name, scenes in (("train", train), ("valid", valid)):
         if len(scenes) == 0:
             raise ValueError(
