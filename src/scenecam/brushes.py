@@ -187,7 +187,7 @@ class Canvas:
         """Move `colour` a little: in brightness, and less in hue."""
         lift = self.u(-by, by)
         return tuple(
-            min(1.0, max(0.0, c + lift + self.u(-by, by) / 2)) for c in colour
+            min(1.0, max(0.0, c + lift + self.u(-by, by) / 3)) for c in colour
         )
 
     # texture ----------------------------------------------------------------------------
@@ -949,9 +949,9 @@ def car_side(c: Canvas, x: float, base: float, width: float, colour: Colour):
 
 def person(c: Canvas, x: float, base: float, height: float):
     """Paint somebody standing: legs, coat, head. People belong to no class."""
-    coat = c.vary(c.pick([(0.1, 0.1, 0.12), (0.2, 0.25, 0.4), (0.6, 0.15, 0.12), (0.75, 0.72, 0.66), (0.3, 0.3, 0.26)]))
+    coat = c.vary(c.pick([(0.1, 0.1, 0.12), (0.2, 0.25, 0.4), (0.5, 0.15, 0.12), (0.7, 0.68, 0.63), (0.3, 0.3, 0.26), (0.14, 0.14, 0.15)]))
     legs = c.vary((0.14, 0.14, 0.18), 0.08)
-    w = height * 0.13
+    w = height * 0.11
     c.rect(base - height * 0.48, base, x - w * 0.75, x - w * 0.1, legs, light=0.6)
     c.rect(base - height * 0.48, base, x + w * 0.1, x + w * 0.75, legs, light=0.8)
     c.rect(base - height * 0.84, base - height * 0.44, x - w, x + w, coat, light=0.75)
@@ -1137,7 +1137,8 @@ def finish(c: Canvas, *, grey: float, grain: float = 1.0) -> np.ndarray:
         image = luma * np.asarray(tone, FLOAT)[:, None, None]
         punch = c.u(0.1, 1.0)
     else:
-        cast = np.array([c.u(0.92, 1.08) for _ in range(3)], FLOAT)[:, None, None]
+        warm = c.u(-0.08, 0.08)
+        cast = np.array((1 + warm, 1 + c.u(-0.02, 0.02), 1 - warm), FLOAT)[:, None, None]
         luma = (image[0] + image[1] + image[2]) * FLOAT(1 / 3)
         image = (luma + (image - luma) * FLOAT(c.u(0.55, 1.3))) * cast
         punch = c.u(0.0, 0.9)

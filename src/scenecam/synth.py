@@ -241,8 +241,9 @@ def tongue(c: Canvas, crest: np.ndarray, blue: float) -> None:
     """Paint a far snowfield that spills from the crest, with woods or a lake below."""
     middle, half = c.u(0.25, 0.75), c.u(0.2, 0.45)
     gap = np.abs(c.x - FLOAT(middle)) / FLOAT(half)
-    foot = FLOAT(c.u(0.6, 0.85)) - gap * gap * FLOAT(0.4) + (c.line(6, 4, 0.6) - FLOAT(0.5)) * FLOAT(0.15)
-    region = below(c, crest + FLOAT(0.02)) & (c.y < foot)
+    foot = FLOAT(c.u(0.6, 0.8)) - gap * FLOAT(c.u(0.05, 0.3)) + (c.line(4, 5, 0.7) - FLOAT(0.5)) * FLOAT(0.4)
+    ragged = (c.grain("ridged") - FLOAT(0.5)) * FLOAT(c.u(0.1, 0.5))
+    region = below(c, crest + FLOAT(0.02)) & (c.y + ragged < foot)
     ice(c, region, rows=1.0, cols=1.0, name="ridged", blue=blue * 0.3, cracks=c.u(0.1, 0.4), light=0.8, dirt=c.u(-0.2, 0.3))
     base = np.full(c.size, c.u(0.8, 1.02), FLOAT)
     if c.chance(0.4):
@@ -280,7 +281,7 @@ def sea(c: Canvas) -> None:
         rock(c, crest, c.pick(ROCKS) if c.chance(0.5) else c.pick(SLOPES), haze=c.u(0.1, 0.8))
     inland = beach(c, horizon) if kind == "beach" else None
     water(c, horizon, sea_colours(c), waves=rough, foam=c.u(0.0, 0.5) if rough > 0.9 else 0.0, shore=inland,
-          glitter=c.u(0.3, 1) if c.light.low or c.chance(0.2) else 0.0)  # fmt: skip
+          glitter=c.u(0.3, 1) if kind != "above" and (c.light.low or c.chance(0.2)) else 0.0)  # fmt: skip
     if kind == "beach":
         sand(c, horizon, inland)
     elif kind == "cliffs":
@@ -592,10 +593,22 @@ def street(c: Canvas) -> None:
     sun = c.u(0.6, 1.0)
     sides = [(left - walk, vx - c.u(0.02, 0.1), sun), (right + walk, vx + c.u(0.02, 0.1), c.u(0.1, 0.5))]
     for foot, end, light in sides:
-        if c.chance(0.93):
+        if c.chance(0.9):
             terrace(c, (vx, vy), foot, end, height=tall, length=c.u(0.5, 2.0), kind=houses, light=light,
                     gaps=0.4 if kind == "suburb" else 0.05)  # fmt: skip
+        else:
+            park(c, (vx, vy), foot, end)
     furnish(c, (vx, vy), left, right, walk, kind)
+
+
+def park(c: Canvas, vanish, foot: float, end: float) -> None:
+    """Paint a row of trees instead of houses along one side of a street."""
+    vx, vy = vanish
+    near = clip((c.x - FLOAT(vx)) / FLOAT(foot - vx))
+    side = c.x < FLOAT(end) if foot < vx else c.x > FLOAT(end)
+    top = FLOAT(vy) - near * FLOAT(c.u(0.5, 1.0)) * (FLOAT(0.6) + c.line(8, 3, 0.6) * FLOAT(0.6))
+    region = side & (c.y > top - FLOAT(0.02)) & (c.y < FLOAT(vy) + near * FLOAT(1 - vy))
+    foliage(c, region, greens(c, 0.15), light=c.u(0.3, 0.6))
 
 
 def shops(c: Canvas) -> None:
