@@ -73,16 +73,16 @@ def cnn_pipeline(
     """
     ax = _canvas(ax, 6.4, 3.3)
     base, middle = 0.95, 1.9
-    # x of the front edge, thickness (channels), height, kind
+    # x of the front edge, thickness, height, kind, number of maps
     blocks = [
-        (0.12, 0.04, 1.25, "data"),
-        (1.12, 0.14, 1.25, "conv"),
-        (2.08, 0.14, 0.72, "pool"),
-        (2.76, 0.34, 0.72, "conv"),
-        (3.62, 0.34, 0.40, "pool"),
+        (0.12, 0.04, 1.25, "data", 1),
+        (1.12, 0.16, 1.25, "conv", 4),
+        (2.10, 0.16, 0.72, "pool", 4),
+        (2.78, 0.36, 0.72, "conv", 9),
+        (3.64, 0.36, 0.40, "pool", 9),
     ]
-    for i, (x, thick, height, kind) in enumerate(blocks):
-        side = _cuboid(ax, x, middle - height / 2, thick, height, kind)
+    for i, (x, thick, height, kind, maps) in enumerate(blocks):
+        side = _cuboid(ax, x, middle - height / 2, thick, height, kind, maps)
         if i == 0:
             _on_face(ax, _sea() if image is None else image, side)
     _window(ax, blocks[0], blocks[1], middle)
@@ -132,7 +132,7 @@ def skip_connection(*, ax: Axes | None = None) -> Axes:
     Figure 2 and equation 1 of He et al. (2016), "Deep residual learning for image
     recognition", CVPR, redrawn with the symbols Y = F(x) + x.
     """
-    ax = _canvas(ax, 4.6, 4.1)
+    ax = _canvas(ax, 4.4, 4.1)
     x = 1.9
     _label(ax, x, 3.9, "$x$", size=14)
     _arrow(ax, (x, 3.72), (x, 3.22))
@@ -239,7 +239,7 @@ def residual_blocks(*, ax: Axes | None = None) -> Axes:
     ]
     ways = (
         ("convolution block", 0.95, 2.52, main, [main[0], main[1], main[6]]),
-        ("identity block", 4.45, 5.85, [main[0], *main[2:]], []),
+        ("identity block", 4.45, 6.0, [main[0], *main[2:]], []),
     )
     ax.plot([3.4, 3.4], [0.15, 5.85], color="#d5d9de", lw=1)
     for title, x, short_x, layers, short in ways:
@@ -411,7 +411,7 @@ def grad_cam_steps(*, ax: Axes | None = None) -> Axes:
 
     x, y = centres[5]
     _picture(ax, _sea(), x, y + 0.07, 0.95)
-    _picture(ax, _glow(total), x, y + 0.07, 0.95, alpha=0.55)
+    _picture(ax, _glow(total), x, y + 0.07, 0.95, alpha=0.5)
     return ax
 
 
@@ -432,44 +432,44 @@ def cam_diagram(*, class_name: str = "sea", ax: Axes | None = None) -> Axes:
     B. Zhou et al. (2016), "Learning deep features for discriminative localization",
     CVPR, figure 2 and equation 2.
     """
-    ax = _canvas(ax, 6.3, 4.15)
+    ax = _canvas(ax, 6.4, 3.95)
     maps, weights = _maps(), (0.9, -0.5, 0.4)
     names = [rf"$w_{i + 1}$" for i in range(3)]
     hues = ("#0173b2", "#d55e00", "#028a66")
     # Above: how the network uses the weights.
-    _picture(ax, _sea(), 0.62, 3.2, 0.9)
-    _label(ax, 0.62, 2.58, "picture", size=10)
-    _arrow(ax, (1.12, 3.2), (1.72, 3.2))
-    _label(ax, 1.42, 3.37, "layers", size=9.5, color=GREY)
-    rows = (3.82, 3.2, 2.58)
-    for i, (values, y) in enumerate(zip(maps, rows, strict=True)):
-        _map(ax, values, 2.1, y, 0.52, edge=hues[i])
-        _label(ax, 2.44, y + 0.16, f"$A^{i + 1}$", size=11, ha="left")
-        _arrow(ax, (2.4, y), (3.4, y), color=GREY)
-        _circle(ax, 3.52, y, 0.12, fill=hues[i], edge=hues[i])
-        ax.plot([3.64, 4.72], [y, 3.2], color=hues[i], lw=2, zorder=1)
-        way = {0: 0.16, 1: 0.12, 2: -0.16}[i]
-        _label(ax, 4.1, (y + (3.2 - y) * 0.43) + way, names[i], size=12, color=hues[i])
-    _label(ax, 2.92, 3.37, "mean", size=9.5, color=GREY)
-    _circle(ax, 4.86, 3.2, 0.15, "dense")
-    _label(ax, 5.08, 3.2, f"logit of\n“{class_name}”", size=10, ha="left")
-    ax.plot([0.15, 6.15], [2.1, 2.1], color="#d5d9de", lw=1)
+    y, rows = 2.95, (3.6, 2.95, 2.3)
+    _picture(ax, _sea(), 0.65, y, 0.95)
+    _label(ax, 0.65, y - 0.62, "picture")
+    _arrow(ax, (1.18, y), (1.85, y))
+    _label(ax, 1.5, y + 0.17, "layers", size=9.5, color=GREY)
+    for i, (values, row) in enumerate(zip(maps, rows, strict=True)):
+        _map(ax, values, 2.2, row, 0.54, edge=hues[i])
+        _label(ax, 2.55, row + 0.16, f"$A^{i + 1}$", size=11, ha="left")
+        _arrow(ax, (2.5, row), (3.5, row), color=GREY)
+        _circle(ax, 3.62, row, 0.12, fill=hues[i], edge=hues[i])
+        ax.plot([3.74, 4.8], [row, y], color=hues[i], lw=2, zorder=1)
+        beside = row + 0.35 * (y - row) + (0.17, 0.13, -0.17)[i]
+        _label(ax, 4.2, beside, names[i], size=12, color=hues[i])
+    _label(ax, 3.1, y + 0.15, "mean", size=9.5, color=GREY)
+    _circle(ax, 4.95, y, 0.15, "dense")
+    _label(ax, 5.18, y, f"logit of\n“{class_name}”", ha="left")
+    ax.plot([0.15, 6.25], [1.88, 1.88], color="#d5d9de", lw=1)
     # Below: the same weights on the maps themselves.
-    y, xs = 1.25, (0.85, 2.15, 3.45)
-    for i, (values, x) in enumerate(zip(maps, xs, strict=True)):
-        sign = "" if i == 0 else "+ "
-        _label(ax, x - 0.43, y, sign + names[i], size=12, color=hues[i], ha="right")
-        _label(ax, x - 0.4, y, "·", size=14)
+    y = 1.15
+    for i, (values, x) in enumerate(zip(maps, (0.95, 2.3, 3.65), strict=True)):
+        sign = "+ " if i else ""
+        _label(ax, x - 0.54, y, sign + names[i], size=12, color=hues[i], ha="right")
+        _label(ax, x - 0.45, y, "×", size=11)
         _map(ax, values, x, y, 0.68, edge=hues[i])
-    _label(ax, 4.07, y, "=", size=16)
-    _map(ax, np.tensordot(weights, maps, 1), 4.72, y, 0.95, edge=INK, signed=True)
-    _arrow(ax, (5.22, y), (5.42, y))
+    _label(ax, 4.19, y, "=", size=15)
+    _map(ax, np.tensordot(weights, maps, 1), 4.79, y, 0.92, edge=INK, signed=True)
+    _arrow(ax, (5.27, y), (5.45, y))
     total = np.maximum(np.tensordot(weights, maps, 1), 0)
-    _picture(ax, _sea(), 5.87, y, 0.8)
-    _picture(ax, _glow(total), 5.87, y, 0.8, alpha=0.55)
-    _label(ax, 2.15, 0.55, "feature maps × weights", size=10)
-    _label(ax, 4.72, 0.55, f"map of\n“{class_name}”", size=10)
-    _label(ax, 5.87, 0.55, "super-\nimposed", size=10)
+    _picture(ax, _sea(), 5.87, y, 0.78)
+    _picture(ax, _glow(total), 5.87, y, 0.78, alpha=0.5)
+    _label(ax, 2.3, 0.46, "weights of the class × feature maps")
+    _label(ax, 4.79, 0.38, f"map of\n“{class_name}”")
+    _label(ax, 5.87, 0.38, "super-\nimposed")
     return ax
 
 
@@ -675,7 +675,7 @@ def _route(
 
 
 def _cuboid(
-    ax: Axes, x: float, y: float, thick: float, height: float, kind: str
+    ax: Axes, x: float, y: float, thick: float, height: float, kind: str, maps: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A block of maps seen from the side; returns the corners of its large face.
 
@@ -697,6 +697,10 @@ def _cuboid(
                 zorder=3,
             )
         )
+    # The joints between one map and the next, up the front and over the roof.
+    for i in range(1, maps):
+        joint = np.array([front[0], front[3], roof[3]]) + [thick * i / maps, 0]
+        ax.plot(*joint.T, color=edge, lw=0.6, zorder=3)
     return side[0], side[1] - side[0], side[3] - side[0]
 
 
@@ -718,7 +722,7 @@ def _on_face(ax: Axes, image: np.ndarray, face: tuple[np.ndarray, ...]) -> None:
 
 def _window(ax: Axes, first: tuple, second: tuple, middle: float) -> None:
     """A kernel's window on the picture, and the place of the map that it fills."""
-    x, thick, height, _ = first
+    x, thick, height = first[:3]
     back = np.array([0.36, 0.26]) * height
     corner = np.array([x + thick, middle - height / 2])
 
