@@ -1,8 +1,8 @@
 """A slow second implementation of small networks and their gradients, in NumPy.
 
-A network is a list of steps, plain data with the weights in it. `forward` and `backward`
-know nothing of TensorFlow, work in float64 and go cell by cell through each kernel.
-`keras_model` builds the same network in Keras: what both say must agree.
+A network is a list of steps, plain data with the weights in it. `forward` and
+`backward` know nothing of TensorFlow, work in float64 and go cell by cell through each
+kernel. `keras_model` builds the same network in Keras: what both say must agree.
 
 Steps: ("conv", kernel, bias or None, stride, padding), ("norm", scale, shift),
 ("relu",), ("max", size), ("mean", size), ("save",) and ("add",) for a skip connection,
@@ -95,7 +95,7 @@ def forward(steps, images):
 
 
 def backward(steps, inputs, of_logits):
-    """Return the gradient at every marked layer, for a gradient (n, c) at the logits."""
+    """Return the gradient at every marked layer, for one (n, c) at the logits."""
     gradient, skipped, marked = np.asarray(of_logits, float), [], {}
     for step, x in zip(reversed(steps), reversed(inputs), strict=True):
         match step[0]:

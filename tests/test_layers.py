@@ -21,14 +21,27 @@ MAY_IMPORT = {
     "models": {"blocks", "legacy"},
     "batches": {"scenes"},
     "training": {"batches", "scenes"},
-    "passes": set(),
-    "cam": {"passes"},
-    "saliency": {"cam", "passes"},
+    "anatomy": set(),
+    "methods": set(),
+    "passes": {"anatomy"},
+    "cam": {"anatomy", "methods", "passes"},
+    "saliency": {"anatomy", "cam", "passes"},
     "evaluation": set(),
     "plots": {"images"},
     "diagrams": set(),
 }
-TENSORFLOW = {"batches", "blocks", "legacy", "models", "training", "passes", "cam", "saliency"}
+TENSORFLOW = {
+    "batches",
+    "blocks",
+    "legacy",
+    "models",
+    "training",
+    "anatomy",
+    "methods",
+    "passes",
+    "cam",
+    "saliency",
+}
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 
 
