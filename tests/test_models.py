@@ -1,0 +1,446 @@
+"""Models: the contract of every builder, honest probabilities, files to be trusted."""
+
+import json
+import re
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import ROOT
+from keras import layers
+
+from scenecam import models
+
+SMALL = {
+    "plain_cnn": {"widths": (4, 6), "units": 8},
+    "seed_resnet": {"width": 2, "stages": 3},
+    "resnet": {"stem": 4, "widths": (4, 6), "depths": (1, 1)},
+    "gap_cnn": {"widths": (3, 4, 5)},
+    "vgg16": {"width": 1 / 64},
+}
+BUILDERS = sorted(SMALL)
+
+
+def build(name, side=32, **settings):
+    return getattr(models, name)((side, side, 3), **SMALL[name] | settings)
+
+
+def pictures(rng, count=3, side=32):
+    return rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def kinds(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+# ---- The contract of every builder
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_pictures_in_logits_out(name, rng):
+    model = build(name, num_classes=5)
+    images = pictures(rng)
+    logits = np.asarray(model(images))
+    assert logits.shape == (3, 5) and logits.dtype == np.float32
+    assert not np.allclose(np.exp(logits).sum(axis=1), 1)
+    np.testing.assert_array_equal(logits, model(images.astype("float32")))
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_the_last_maps_are_called_features_and_scaling_comes_first(name):
+    model = build(name)
+    maps = [layer.name for layer in model.layers if len(layer.output.shape) == 4]
+    assert maps[-1] == "features"
+    assert isinstance(model.layers[1], layers.Rescaling)
+    assert model.layers[-1].name == "logits"
+    scaled = model.layers[1](np.array([0.0, 127.5, 255.0]))
+    np.testing.assert_allclose(scaled, [-1, 0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_layer_names_are_paths(name):
+    for layer in build(name).layers:
+        assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", layer.name), layer.name
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_gradients_reach_the_pixels(name, rng):
+    model = build(name)
+    images = tf.Variable(pictures(rng).astype("float32"))
+    with tf.GradientTape() as tape:
+        score = model(images)[:, 0]
+    gradient = np.asarray(tape.gradient(score, images))
+    assert np.abs(gradient).max(axis=(1, 2, 3)).min() > 0
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_seed_decides_the_weights_and_nothing_else_does(name):
+    first = build(name, seed=3).get_weights()
+    keras.utils.set_random_seed(7)
+    state = np.random.get_state()[1].copy()
+    second, other = build(name, seed=3), build(name, seed=4).get_weights()
+    for a, b in zip(first, second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(first, other, strict=True))
+    np.testing.assert_array_equal(state, np.random.get_state()[1])
+
+
+def test_deep_signals_keep_their_size(rng):
+    # He's variance: twenty ReLU convolutions neither swell nor fade.
+    model = models.plain_cnn((32, 32, 3), widths=(32,), convolutions=20)
+    early = keras.Model(model.input, model.get_layer("stage1_conv2").output)
+    late = keras.Model(model.input, model.get_layer("stage1_conv20").output)
+    images = pictures(rng)
+    assert 0.1 < np.std(late(images)) / np.std(early(images)) < 10
+
+
+# ---- Each builder's own structure
+
+
+def test_seed_resnet_has_the_layers_of_the_report():
+    model = build("seed_resnet", side=96, width=2, stages=4)
+    weighted = kinds(model, layers.Conv2D | layers.Dense)
+    assert len(weighted) == 42
+    assert model.get_layer("stem_conv1").kernel.shape[:2] == (7, 7)
+    assert model.get_layer("stem_conv1").strides == (2, 2)
+    for stage in range(1, 5):
+        for path in ("pool", "pool_short"):
+            pool = model.get_layer(f"stage{stage}_block1_{path}")
+            assert isinstance(pool, layers.MaxPooling2D)
+    assert len(kinds(model, layers.MaxPooling2D)) == 1 + 2 * 4
+    assert len(kinds(model, layers.Add)) == 3 * 4
+
+
+def test_seed_resnet_reads_its_whole_last_map(rng):
+    # The template pools 2x2 of a 3x3 map: five of nine places never count.
+    model = build("seed_resnet", side=96)
+    head = keras.Model(model.get_layer("features").output, model.output)
+    maps = tf.Variable(rng.normal(size=(1, 3, 3, 32)).astype("float32"))
+    assert model.get_layer("features").output.shape[1:] == maps.shape[1:]
+    with tf.GradientTape() as tape:
+        score = head(maps)[0, 0]
+    assert (np.abs(tape.gradient(score, maps)).max(axis=-1) > 0).all()
+
+
+def test_resnet_at_its_usual_size():
+    model = models.resnet()
+    assert model.output_shape == (None, 6)
+    assert model.get_layer("features").output.shape[1:] == (12, 12, 128)
+    assert model.count_params() * 4 < 3e6
+
+
+def test_resnet_refuses_unequal_plans():
+    with pytest.raises(ValueError, match=r"\(4, 8\) and \(1,\)"):
+        models.resnet(widths=(4, 8), depths=(1,))
+    with pytest.raises(ValueError, match="one number for each convolution"):
+        models.gap_cnn(widths=(4, 8), dilations=(1,))
+
+
+@pytest.mark.parametrize(
+    ("dilations", "reach"), [((1, 1, 1, 1, 1), 5), ((1, 2, 4, 1, 1), 9)]
+)
+def test_gap_cnn_keeps_the_size_and_sees_just_its_receptive_field(dilations, reach):
+    model = models.gap_cnn((31, 31, 3), widths=(3,) * 5, dilations=dilations)
+    maps = keras.Model(model.input, model.get_layer("features").output)
+    image = np.full((1, 31, 31, 3), 128, np.uint8)
+    touched = image.copy()
+    touched[0, 15, 15] = 255
+    changed = np.abs(maps(touched) - maps(image))[0].max(axis=-1) > 0
+    rows, columns = np.nonzero(changed)
+    assert changed.shape == (31, 31)
+    assert rows.min() >= 15 - reach and rows.max() <= 15 + reach
+    assert columns.min() >= 15 - reach and columns.max() <= 15 + reach
+    assert rows.max() - rows.min() > reach  # not less than half of what it may see
+
+
+def test_gap_cnn_of_the_second_seed_has_its_parameters():
+    model = models.gap_cnn((64, 64, 1), num_classes=4)
+    assert model.count_params() == 393_348
+    assert len(kinds(models.gap_cnn(normalise=True), layers.BatchNormalization)) == 5
+
+
+def test_the_mean_of_a_class_activation_map_is_the_logit(rng):
+    model = build("gap_cnn")
+    maps = keras.Model(model.input, model.get_layer("features").output)
+    kernel, bias = model.get_layer("logits").get_weights()
+    images = pictures(rng)
+    cams = np.asarray(maps(images)) @ kernel
+    np.testing.assert_allclose(
+        cams.mean(axis=(1, 2)) + bias, models.predict_logits(model, images), atol=1e-5
+    )
+
+
+def test_vgg16_has_the_structure_that_keras_ships():
+    ours = models.vgg16((32, 32, 3), num_classes=10, width=1 / 32)
+    theirs = keras.applications.VGG16(
+        weights=None, include_top=True, input_shape=(32, 32, 3), classes=10
+    )
+    weighted = kinds(theirs, layers.Conv2D | layers.Dense)
+    names = [layer.name for layer in weighted]
+    assert len(names) == 13 + 3
+    assert [layer.name for layer in kinds(ours, layers.Conv2D | layers.Dense)] == names[
+        :-1
+    ] + ["logits"]
+    for layer in weighted[:-1]:
+        mine = ours.get_layer(layer.name)
+        assert mine.output.shape[-1] * 32 == layer.output.shape[-1]
+        assert mine.output.shape[1:-1] == layer.output.shape[1:-1]
+
+
+# ---- Asking
+
+
+def test_predict_is_the_softmax_of_the_logits(rng):
+    model, images = build("resnet"), pictures(rng, 7)
+    logits = np.asarray(model(images))
+    probabilities = models.predict(model, images, batch_size=3)
+    expected = np.asarray(tf.nn.softmax(logits))
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    np.testing.assert_allclose(
+        models.predict_logits(model, images, batch_size=2), logits, atol=1e-5
+    )
+
+
+def test_predict_survives_logits_of_any_size(rng):
+    model = build("gap_cnn")
+    head = model.get_layer("logits")
+    head.set_weights([head.kernel.numpy() * 0, np.linspace(-1e4, 1e4, 6)])
+    probabilities = models.predict(model, pictures(rng, 1))
+    np.testing.assert_array_equal(probabilities, [[0, 0, 0, 0, 0, 1]])
+
+
+def test_predict_leaves_a_softmax_at_the_end_alone(rng):
+    images = pictures(rng)
+    plain = build("gap_cnn")
+    for end in (layers.Softmax(), layers.Activation("softmax")):
+        model = keras.Sequential([plain, end])
+        np.testing.assert_allclose(
+            models.predict(model, images), models.predict(plain, images), atol=1e-6
+        )
+        gaps = models.predict_logits(model, images) - models.predict_logits(
+            plain, images
+        )
+        assert np.ptp(gaps, axis=1).max() < 1e-4
+
+
+def test_predict_of_nothing_and_of_a_memory_map(tmp_path, rng):
+    model, images = build("gap_cnn"), pictures(rng, 5)
+    np.save(tmp_path / "images.npy", images)
+    stored = np.load(tmp_path / "images.npy", mmap_mode="r")
+    assert models.predict(model, images[:0]).shape == (0, 6)
+    np.testing.assert_array_equal(
+        models.predict(model, stored), models.predict(model, images)
+    )
+
+
+def test_predict_names_the_shape_that_it_wants(rng):
+    with pytest.raises(ValueError, match=r"\(n, 32, 32, 3\); received \(3, 16, 16, 3"):
+        models.predict(build("gap_cnn"), pictures(rng, side=16))
+    with pytest.raises(ValueError, match=r"image\[np.newaxis\]"):
+        models.predict(build("gap_cnn"), pictures(rng)[0])
+
+
+# ---- Files
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_saved_network_answers_the_same(name, tmp_path, rng):
+    model, images = build(name), pictures(rng)
+    path = models.save_model(model, tmp_path / "new folder" / "net.keras")
+    again = models.load_model(path)
+    np.testing.assert_array_equal(
+        models.predict_logits(model, images), models.predict_logits(again, images)
+    )
+    assert [layer.name for layer in again.layers] == [
+        layer.name for layer in model.layers
+    ]
+
+
+def test_the_optimizer_stays_out_of_the_file(tmp_path, rng):
+    model = build("resnet")
+    bare = models.save_model(model, tmp_path / "bare.keras").stat().st_size
+    model.compile("adam", "mse", jit_compile=False)
+    model.fit(pictures(rng), np.eye(6)[:3], verbose=0)
+    trained = models.save_model(model, tmp_path / "trained.keras").stat().st_size
+    assert abs(trained - bare) < 2000
+    assert model.compiled
+
+
+def test_the_card_names_the_file_it_belongs_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    models.save_model(build("gap_cnn"), tmp_path / "a-net.keras", card={"seed": 5})
+    card = models.read_card("a-net")
+    assert card["seed"] == 5
+    assert card["bytes"] == (tmp_path / "a-net.keras").stat().st_size
+    assert models.pretrained("a-net").name == "gap_cnn"
+
+    models.save_model(build("gap_cnn", seed=9), tmp_path / "a-net.keras")
+    with pytest.raises(ValueError, match="SHA-256 differs"):
+        models.pretrained("a-net")
+    with pytest.raises(FileNotFoundError, match=r"'b-net'.*available: a-net"):
+        models.pretrained("b-net")
+
+
+def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = models.save_model(build("gap_cnn"), tmp_path / "net.keras")
+    before = path.read_bytes()
+
+    def fail(self, where, **settings):
+        where.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(keras.Model, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        models.save_model(build("gap_cnn", seed=1), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="ends in .keras; received 'net.h5'"):
+        models.save_model(build("gap_cnn"), tmp_path / "net.h5")
+
+
+def damage(path, how):
+    content = path.read_bytes()
+    if how == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif how == "empty":
+        path.write_bytes(b"")
+    elif how == "text":
+        path.write_text("<html>404</html>")
+    elif how == "flipped":
+        middle = len(content) // 2
+        flipped = bytes(b ^ 255 for b in content[middle : middle + 99])
+        path.write_bytes(content[:middle] + flipped + content[middle + 99 :])
+    elif how == "other zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("readme.txt", "hello")
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "text", "flipped", "other zip"])
+def test_a_damaged_file_gets_a_sentence(how, tmp_path):
+    path = models.save_model(build("gap_cnn"), tmp_path / "net.keras")
+    damage(path, how)
+    with pytest.raises(ValueError, match=r"net\.keras is not a whole .*again\."):
+        models.load_model(path)
+
+
+def test_a_missing_file_gets_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no model file .*models\.pretrained"):
+        models.load_model(tmp_path / "nothing.keras")
+
+
+def test_code_in_a_file_is_not_run(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: x + 1)])
+    model.save(tmp_path / "code.keras")
+    with pytest.raises(ValueError, match="cannot be opened safely") as caught:
+        models.load_model(tmp_path / "code.keras")
+    assert "\n" not in str(caught.value)
+
+
+# ---- Files of Keras 2
+
+
+def write_legacy(path, model, *, kind="Sequential", drop=()):
+    """Write a network in the layout of Keras 2.2: JSON and one group per layer."""
+    described = []
+    for layer in model.layers:
+        config = {k: v for k, v in layer.get_config().items() if k != "dtype"}
+        if not described:
+            config["batch_input_shape"] = [None, *model.input_shape[1:]]
+        described.append({"class_name": type(layer).__name__, "config": config})
+    with h5py.File(path, "w") as file:
+        config = {"class_name": kind, "config": {"layers": described}}
+        file.attrs["model_config"] = json.dumps(config)
+        weights = file.create_group("model_weights")
+        for layer in model.layers:
+            group = weights.create_group(layer.name)
+            names = [f"{layer.name}/{i}:0" for i in range(len(layer.weights))]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name] = value
+        for name in drop:
+            del file.attrs[name]
+
+
+def old_network():
+    return keras.Sequential(
+        [
+            keras.Input((16, 16, 1)),
+            layers.Conv2D(3, 3, strides=2, activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(4),
+            layers.Activation("softmax"),
+        ]
+    )
+
+
+def test_an_old_file_is_rebuilt(tmp_path, rng):
+    model = old_network()
+    model.set_weights([rng.uniform(0.1, 1, w.shape) for w in model.get_weights()])
+    write_legacy(tmp_path / "old.h5", model)
+    again = models.load_model(tmp_path / "old.h5")
+    images = rng.integers(0, 256, (3, 16, 16, 1), dtype=np.uint8)
+    np.testing.assert_allclose(
+        models.predict(again, images), np.asarray(model(images)), atol=1e-6
+    )
+
+
+def test_old_files_that_are_not_rebuilt_get_a_sentence(tmp_path):
+    model = old_network()
+    write_legacy(tmp_path / "a.h5", model, kind="Model")
+    write_legacy(tmp_path / "b.h5", model, drop=["model_config"])
+    (tmp_path / "c.h5").write_bytes((tmp_path / "b.h5").read_bytes()[:999])
+    lambdas = keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: x)])
+    write_legacy(tmp_path / "d.h5", lambdas)
+    for name, words in {
+        "a": "holds a Model network",
+        "b": "no network structure",
+        "c": "not a whole HDF5 file",
+        "d": "layer of kind 'Lambda'",
+    }.items():
+        with pytest.raises(ValueError, match=words):
+            models.load_model(tmp_path / f"{name}.h5")
+
+
+def test_the_second_seeds_own_file_opens(rng):
+    path = ROOT.parent / "shared" / "seeds" / "model_weight.h5"
+    if not path.is_file():
+        pytest.skip("no ../shared/seeds/model_weight.h5 beside the checkout")
+    model = models.load_model(path)
+    assert model.count_params() == 393_348
+    images = rng.integers(0, 256, (2, 64, 64, 1), dtype=np.uint8)
+    with h5py.File(path) as file:
+        weights = file["model_weights"]
+        x = images.astype("float32")
+        for name in ("conv2d", "conv2d_1", "conv2d_2", "conv2d_3", "conv2d_4"):
+            group = weights[name][name]
+            x = tf.nn.conv2d(x, group["kernel:0"][()], 1, "SAME") + group["bias:0"][()]
+            x = np.maximum(x, 0)
+        dense = weights["dense"]["dense"]
+        logits = x.mean((1, 2)) @ dense["kernel:0"][()] + dense["bias:0"][()]
+    expected = np.asarray(tf.nn.softmax(logits))
+    np.testing.assert_allclose(models.predict(model, images), expected, atol=1e-5)
+
+
+# ---- What the project ships
+
+
+@pytest.mark.parametrize("path", sorted(models.WEIGHTS.glob("*.json")))
+def test_shipped_weights_are_small_whole_and_described(path, rng):
+    model, card = models.pretrained(path.stem), models.read_card(path.stem)
+    assert card["bytes"] <= 3_000_000
+    assert tuple(card["input_shape"]) == model.input_shape[1:]
+    assert len(card["class_names"]) == model.output_shape[-1]
+    assert card["parameters"] == model.count_params()
+    assert len(card["history"]["val_loss"]) == card["epochs"]
+    probabilities = models.predict(model, pictures(rng, 2, model.input_shape[1]))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
