@@ -68,6 +68,9 @@ GRIDS = {
     "training_curves": lambda: plots.training_curves(HISTORY),
     "show_kernels": lambda: plots.show_kernels(RNG.normal(size=(3, 3, 4, 10))),
     "show_feature_maps": lambda: plots.show_feature_maps(RNG.random((5, 5, 20))),
+    "show_maps": lambda: plots.show_maps(
+        np.stack([SIGNED, -SIGNED]), titles=["a\n1", "b\n2"], image=PICTURES[0]
+    ),
     "show_sheet": lambda: plots.show_sheet(
         PICTURES[:3],
         np.stack([SIGNED, -SIGNED, np.abs(SIGNED)]),
@@ -421,6 +424,19 @@ def test_sheet_has_picture_map_and_both_in_each_row():
     assert [row[1].images[0].get_clim()[1] for row in axes] == [9, 9, 9]
 
 
+def test_compared_maps_share_one_scale_after_the_picture():
+    maps = np.stack([SIGNED, 2 * SIGNED])
+    fig, axes = plots.show_maps(maps, titles=["a", "b"], image=PICTURES[0], columns=2)
+    np.testing.assert_array_equal(axes[0, 0].images[0].get_array(), PICTURES[0])
+    for ax, class_map, title in zip(axes.flat[1:3], maps, "ab", strict=True):
+        np.testing.assert_array_equal(ax.images[0].get_array(), class_map)
+        assert ax.images[0].get_clim() == (-10, 10)
+        assert ax.get_title() == title
+    assert len(fig.axes) == axes.size + 1  # one colour bar for all
+    _, axes = plots.show_maps(maps, titles=["a", "b"], limit=4)
+    assert [ax.images[0].get_clim() for ax in axes.flat] == [(-4, 4), (-4, 4)]
+
+
 def test_kernels_share_one_scale_with_zero_in_the_middle():
     kernels = RNG.normal(size=(3, 3, 4, 5))
     _, axes = plots.show_kernels(kernels, channel=2)
@@ -484,6 +500,10 @@ def test_feature_maps_share_one_scale():
         (
             lambda: plots.show_feature_maps(np.zeros((1, 4, 4, 8))),
             r"received \(1, 4, 4, 8\)\. Take one entry",
+        ),
+        (
+            lambda: plots.show_maps(SIGNED[None], titles=["a", "b"]),
+            "`titles` must have one entry",
         ),
         (
             lambda: plots.show_sheet(PICTURES[:3], SIGNED[None], titles=list("abc")),

@@ -837,6 +837,58 @@ def show_overlay(
     return _bare(ax, title)
 
 
+def show_maps(
+    class_maps: np.ndarray,
+    *,
+    titles: Sequence[str],
+    image: np.ndarray | None = None,
+    limit: float | None = None,
+    columns: int = 3,
+    size: float = 1.5,
+) -> tuple[Figure, np.ndarray]:
+    """Raw class maps that are compared: one scale and one colour bar for all.
+
+    Parameters
+    ----------
+    class_maps : ndarray of shape (n, h, w), float
+        Signed evidence in logits; colours as in `show_map`.
+    titles : sequence of n str
+        Stand over the maps.
+    image : ndarray of shape (h', w', 3), uint8, optional
+        The picture, shown first.
+    limit : float, optional
+        Value at the end of the scale; the largest absolute value of all when None.
+    columns : int
+        Panels in a row.
+    size : float
+        Width of a panel in inches.
+
+    Returns
+    -------
+    fig : Figure
+    axes : ndarray of Axes
+        Places without a panel are blank.
+
+    Raises
+    ------
+    ValueError
+        If the number of titles differs.
+    """
+    class_maps = np.asarray(class_maps)
+    _check_length("titles", titles, len(class_maps))
+    scale, first = _scale(class_maps, limit), int(image is not None)
+    fig, axes = _grid(first + len(titles), columns, size, _title_height(titles))
+    if image is not None:
+        show_image(image, ax=axes.flat[0])
+    for ax, title, class_map in zip(
+        axes.flat[first:], titles, class_maps, strict=False
+    ):
+        picture = ax.imshow(class_map, **scale)
+        _bare(ax, title)
+    fig.colorbar(picture, ax=axes, label="logits", shrink=0.9, aspect=20)
+    return fig, axes
+
+
 def show_sheet(
     images: np.ndarray,
     class_maps: np.ndarray,
