@@ -693,16 +693,19 @@ def ice(
         Fraction that is covered with grit.
     """
     height, slope = c.relief(name, rows, cols, c.size / 64)
+    # Blocks of broken ice lie over the pattern of its flow, each with a sunny side.
+    blocks, facets = c.relief("ridged", 2.0, 1.7, c.size / 48)
     soft = c.grain("soft")
-    deep = mix((0.5, 0.56, 0.6), (0.1, 0.48, 0.64), blue)
+    deep = mix((0.5, 0.56, 0.6), (0.14, 0.5, 0.66), blue)
     pale = mix((0.9, 0.92, 0.94), (0.66, 0.85, 0.92), blue * blue)
-    tone = clip((FLOAT(cracks + 0.15) - height) * FLOAT(2.2) + (soft - FLOAT(0.5)) * FLOAT(0.5))
-    colour = mix(pale, deep, tone)
+    depth = height * FLOAT(0.65) + blocks * FLOAT(0.35)
+    tone = (FLOAT(cracks + 0.22) - depth) * FLOAT(3.0) + (soft - FLOAT(0.5)) * FLOAT(0.5)
+    colour = mix(pale, deep, clip(tone))
     if dirt > 0:
         grit = c.grain("rough")
         dirty = clip((FLOAT(dirt) - grit * FLOAT(0.5) - soft * FLOAT(0.5)) * FLOAT(5.0))
         colour = mix(colour, (0.36, 0.34, 0.32), dirty * FLOAT(0.8))
-    lit = clip(FLOAT(light) + slope * FLOAT(1.6))
+    lit = clip(FLOAT(light) + slope * FLOAT(0.9) + facets * FLOAT(1.1))
     c.paint(region, colour, GLACIER, light=lit, haze=haze)
 
 
@@ -1142,7 +1145,7 @@ def finish(c: Canvas, *, grey: float, grain: float = 1.0) -> np.ndarray:
         luma = (image[0] + image[1] + image[2]) * FLOAT(1 / 3)
         image = (luma + (image - luma) * FLOAT(c.u(0.55, 1.3))) * cast
         punch = c.u(0.0, 0.9)
-    image = clip(image * FLOAT(c.u(0.85, 1.3)) + FLOAT(c.u(-0.03, 0.06)))
+    image = clip(image * FLOAT(c.u(0.9, 1.35)) + FLOAT(c.u(-0.03, 0.06)))
     image = image + (smooth(image) - image) * FLOAT(punch)
     if c.chance(0.3):
         dx, dy = c.x - FLOAT(0.5), c.y - FLOAT(0.5)

@@ -25,6 +25,7 @@ MIN_SHARE = 0.15
 GREENS = (
     ((0.06, 0.12, 0.05), (0.24, 0.36, 0.1)),
     ((0.1, 0.18, 0.05), (0.45, 0.58, 0.16)),
+    ((0.14, 0.22, 0.06), (0.58, 0.68, 0.24)),
     ((0.08, 0.16, 0.1), (0.2, 0.4, 0.2)),
     ((0.14, 0.17, 0.08), (0.4, 0.42, 0.22)),
 )
@@ -121,7 +122,7 @@ def range_(c: Canvas, horizon: float, *, snowy: float, tall: float, layers: int,
 def hillside(c: Canvas, crest: np.ndarray) -> None:
     """Cover a slope with dense wood, seen from far: dark, with small crowns."""
     skyline = crest - c.line(48, 2, 0.7) * FLOAT(0.02)
-    foliage(c, below(c, skyline), greens(c, 0.1), light=c.u(0.2, 0.5), haze=c.u(0, 0.2), fine=1.2)
+    foliage(c, below(c, skyline), greens(c, 0.05), light=c.u(0.2, 0.5), haze=c.u(0, 0.2), fine=1.2)
 
 
 def mountain(c: Canvas) -> None:
@@ -152,7 +153,7 @@ def mountain(c: Canvas) -> None:
     if c.chance(0.4):
         base = np.maximum(foot, FLOAT(c.u(0.75, 1.0))) + FLOAT(0.02)
         kind = c.pick(("conifer", "conifer", "round"))
-        woods(c, base, c.u(0.06, 0.25), greens(c), count=int(c.u(8, 50)), kind=kind)
+        woods(c, base, c.u(0.06, 0.25), greens(c, 0.06), count=int(c.u(8, 50)), kind=kind)
         if c.chance(0.5):
             ground(c, base - FLOAT(0.01), greens(c, 0.1), label=NOTHING)
     if c.chance(0.08):
@@ -166,7 +167,7 @@ def glacier(c: Canvas) -> None:
     """Compose a glacier: a front over water, an ice river, ice close by, an ice cap, bergs."""
     weather(c, "clear clear overcast overcast mist storm")
     kind = c.pick(("front", "front", "river", "river", "close", "cap", "bergs", "far"))
-    blue = c.u(0.1, 1.0)
+    blue = c.u(0.0, 1.0)
     horizon = c.u(0.25, 0.5)
     sky(c, horizon)
     tall = c.u(0.1, 0.35)
@@ -270,8 +271,9 @@ def floes(c: Canvas, shore: float, count: int, blue: float, *, large: float = 0.
 
 def sea(c: Canvas) -> None:
     """Compose a sea: open, at sunset, a beach, cliffs, rocks, breakers, from above."""
-    weather(c, "clear clear clear overcast overcast storm golden dusk dusk mist")
     kind = c.pick(("open", "open", "beach", "beach", "cliffs", "rocks", "rocks", "breaker", "above"))
+    lights = "clear clear clear overcast overcast storm"
+    weather(c, lights if kind == "above" else lights + " golden dusk dusk mist")
     horizon = c.u(0.25, 0.62) if kind != "above" else c.u(-0.6, -0.1)
     sky(c, max(horizon, 0.1))
     rough = c.u(0.4, 1.8)
@@ -352,23 +354,23 @@ def breaker(c: Canvas, horizon: float) -> None:
 
 def forest(c: Canvas) -> None:
     """Compose a forest: trunks with depth, a path, bare winter trees, thicket, an edge."""
-    weather(c, "clear clear overcast overcast mist golden storm")
-    kind = c.pick(("trunks", "trunks", "trunks", "path", "thicket", "thicket", "bare", "edge"))
-    c.light.shade = tuple(v * 0.5 for v in c.light.shade)
-    colours = greens(c, 0.3)
+    weather(c, "clear clear clear clear overcast overcast mist golden storm")
+    kind = c.pick(("trunks", "trunks", "trunks", "path", "path", "thicket", "thicket", "bare", "bare", "edge"))
+    c.light.shade = tuple(v * 0.6 for v in c.light.shade)
+    colours = greens(c, 0.2)
     sky(c, 1.0)
     floor = c.u(0.6, 0.85)
     if kind == "edge":
-        base = FLOAT(c.u(0.7, 0.95)) + c.line(3, 2, 0.5) * FLOAT(0.05)
+        base = FLOAT(c.u(0.75, 1.0)) + c.line(3, 2, 0.5) * FLOAT(0.05)
         shape = c.pick(("conifer", "round"))
         for k in range(3):
-            woods(c, base, c.u(0.4, 0.8) - 0.15 * k, greens(c, 0.2), count=int(c.u(8, 25)), kind=shape, haze=0.2 - 0.1 * k)
+            woods(c, base, c.u(0.6, 1.1) - 0.2 * k, greens(c, 0.2), count=int(c.u(8, 25)), kind=shape, haze=0.2 - 0.1 * k)
         meadow = greens(c)
         ground(c, base - FLOAT(0.01), meadow, label=FOREST if c.chance(0.5) else NOTHING)
         return
     far = tuple(mix(colours[1], c.light.horizon, c.u(0.1, 0.6)))
     gaps = c.u(0.0, 0.3) if kind != "bare" else c.u(0.35, 0.7)
-    foliage(c, np.ones_like(c.mask, bool), (colours[0], far), holes=gaps, light=c.u(0.35, 0.8),
+    foliage(c, np.ones_like(c.mask, bool), (colours[0], far), holes=gaps, light=c.u(0.4, 0.9),
             haze=c.u(0, 0.25))  # fmt: skip
     soil = greens(c) if c.chance(0.5) else (c.vary((0.16, 0.11, 0.07)), c.vary((0.5, 0.38, 0.25)))
     if c.chance(0.1):
@@ -392,7 +394,7 @@ def forest(c: Canvas) -> None:
     leafy = c.u(0.35, 0.9)
     top = c.y < FLOAT(c.u(0.2, 0.6)) - (c.grain("soft") - FLOAT(0.5)) * FLOAT(0.5)
     if kind != "bare":
-        foliage(c, np.broadcast_to(top, c.mask.shape), colours, holes=leafy, light=c.u(0.3, 0.7))
+        foliage(c, np.broadcast_to(top, c.mask.shape), colours, holes=leafy, light=c.u(0.35, 0.85))
     if kind == "thicket" or c.chance(0.4):
         low = c.y > FLOAT(c.u(0.6, 0.9)) - (c.grain("soft") - FLOAT(0.5)) * FLOAT(0.4)
         foliage(c, np.broadcast_to(low, c.mask.shape), greens(c, 0.1), holes=c.u(0.2, 0.7), light=c.u(0.3, 0.8))
@@ -563,7 +565,7 @@ CARS = ((0.75, 0.75, 0.77), (0.12, 0.12, 0.14), (0.85, 0.85, 0.84), (0.6, 0.12, 
 
 def street(c: Canvas) -> None:
     """Compose a street: an avenue, a lane between houses, a suburb, a town at night."""
-    weather(c, "clear clear overcast overcast golden dusk night")
+    weather(c, "clear clear clear overcast overcast overcast golden dusk night")
     kind = c.pick(("avenue", "avenue", "town", "town", "town", "alley", "alley", "suburb", "shops", "shops"))
     vx, vy = c.u(0.2, 0.8), c.u(0.38, 0.66)
     sky(c, vy)
@@ -591,7 +593,7 @@ def street(c: Canvas) -> None:
     houses = "old" if kind != "avenue" or c.chance(0.4) else c.pick(("plain", "bands", "glass"))
     tall = {"avenue": c.u(0.8, 3.0), "town": c.u(0.6, 1.6), "alley": c.u(1.5, 3.0), "suburb": c.u(0.4, 0.8)}[kind]
     sun = c.u(0.6, 1.0)
-    sides = [(left - walk, vx - c.u(0.02, 0.1), sun), (right + walk, vx + c.u(0.02, 0.1), c.u(0.1, 0.5))]
+    sides = [(left - walk, vx - c.u(0.02, 0.1), sun), (right + walk, vx + c.u(0.02, 0.1), c.u(0.15, 0.6))]
     for foot, end, light in sides:
         if c.chance(0.9):
             terrace(c, (vx, vy), foot, end, height=tall, length=c.u(0.5, 2.0), kind=houses, light=light,
