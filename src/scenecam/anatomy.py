@@ -138,6 +138,8 @@ class Anatomy:
         The layers whose output is what that pooling averages.
     reached : frozenset
         The paths that the logits depend on.
+    relus : tuple of str
+        Those of them that are or end in a ReLU.
     """
 
     sizes: dict[str, tuple]
@@ -147,6 +149,7 @@ class Anatomy:
     gap: str | None
     features: tuple[str, ...]
     reached: frozenset[str]
+    relus: tuple[str, ...]
 
 
 def study_model(model: keras.Model) -> Anatomy:
@@ -178,6 +181,7 @@ def study_model(model: keras.Model) -> Anatomy:
             gap = below[-1]
             same = {id(call.output) for call in walk_up(gap.inputs[0], hands_on)}
             features = tuple(call.path for call in calls if id(call.output) in same)
+    reached = _reached(logits, calls, made_by)
     return Anatomy(
         sizes={
             call.path: tuple(call.output.shape[1:3])
@@ -189,7 +193,10 @@ def study_model(model: keras.Model) -> Anatomy:
         num_classes=int(np.prod(logits.output.shape[1:])),
         gap=gap.path if gap else None,
         features=features,
-        reached=_reached(logits, calls, made_by),
+        reached=reached,
+        relus=tuple(
+            call.path for call in calls if call.path in reached and is_relu(call.layer)
+        ),
     )
 
 
@@ -204,7 +211,19 @@ def squashes(layer: Any) -> bool:
     """Whether `layer` only turns logits into probabilities."""
     if isinstance(layer, keras.layers.Activation):
         return layer.activation in SQUASHING
-    return isinstance(layer, keras.layers.Softmax)
+    if isinstance(layer, keras.layers.Layer):
+        return isinstance(layer, keras.layers.Softmax)
+    return type(layer).__name__ in ("Softmax", "Sigmoid")  # keras.ops.softmax(x)
+
+
+def is_relu(layer: Any) -> bool:
+    """Whether `layer` is or ends in a ReLU: as a layer, activation or operation."""
+    if isinstance(layer, keras.layers.ReLU):
+        return not layer.negative_slope
+    if isinstance(layer, keras.layers.Layer):
+        relus = (keras.activations.relu, keras.activations.relu6)
+        return getattr(layer, "activation", None) in relus
+    return type(layer).__name__ in ("ReLU", "Relu", "Relu6")  # keras.ops.relu(x)
 
 
 def _check_readable(logits: Call) -> None:

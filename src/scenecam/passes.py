@@ -11,11 +11,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scenecam.anatomy import SQUASHING, Call, anatomy_of, tap_model
+from scenecam.anatomy import SQUASHING, Call, anatomy_of, is_relu, tap_model
+
+# In the place of a layer's name: the picture itself, as float32.
+PIXELS = "<pixels>"
 
 
 def compile_pass(
-    model: keras.Model, layers: Sequence[str], count: int, dtype: str, fold: Callable
+    model: keras.Model,
+    layers: Sequence[str],
+    count: int,
+    dtype: str,
+    fold: Callable,
+    *,
+    guided: bool = False,
 ) -> Callable:
     """Compile one forward pass and one backward pass per class, for all layers at once.
 
@@ -29,7 +38,7 @@ def compile_pass(
     model : keras.Model
         One that `anatomy_of` accepts.
     layers : sequence of str
-        Checked by `find_layers`.
+        Checked by `find_layers`, or `PIXELS`.
     count : int
         How many classes per picture, c.
     dtype : str
@@ -38,14 +47,16 @@ def compile_pass(
         ``fold(activations, gradients)``, called inside the pass with float32 tensors
         (n, h, w, channels): a layer's output and the gradient of one class's logit
         there (of shape (n, 1, 1, channels) where every cell has the same). Returns a
-        dict of (n, h, w) tensors.
+        dict of tensors with n as first axis.
+    guided : bool
+        Whether ReLUs pass only positive gradients back, as in guided backpropagation.
 
     Returns
     -------
     callable
         ``step(images, classes)`` for tensors (n, h, w, 3) and int32 (n, c), -1 being
         the class with the highest logit; n may differ from call to call. Returns a
-        dict: layer to what `fold` returned, with the classes as second axis, (n, c, h,
+        dict: layer to what `fold` returned, with the classes as second axis: (n, c, h,
         w).
     """
     anatomy = anatomy_of(model)
@@ -62,14 +73,16 @@ def compile_pass(
             seen["tape"].watch(call.output)
         if call.path == anatomy.logits:
             seen["call"] = call
-        return call.output
+        return guide(call.output) if guided and is_relu(call.layer) else call.output
 
     tapped = tap_model(model, listen)
 
     def step(images: tf.Tensor, classes: tf.Tensor) -> dict[str, dict]:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            seen["tape"] = tape
-            tapped(tf.cast(images, tf.float32), training=False)
+            seen["tape"], seen[PIXELS] = tape, tf.cast(images, tf.float32)
+            if PIXELS in others:
+                tape.watch(seen[PIXELS])
+            tapped(seen[PIXELS], training=False)
             logits = tf.reshape(logits_of(seen["call"]), (-1, anatomy.num_classes))
         best = tf.argmax(logits, axis=-1, output_type=tf.int32)[:, None]
         classes = tf.where(classes < 0, best, classes)
@@ -122,6 +135,12 @@ def logits_of(call: Call) -> tf.Tensor:
     if layer.bias is None:
         return logits
     return logits + tf.cast(tf.convert_to_tensor(layer.bias), dtype)
+
+
+@tf.custom_gradient
+def guide(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    """Return the tensor unchanged; on the way back let only positive gradients pass."""
+    return tf.identity(outputs), tf.nn.relu
 
 
 def pooled_gradients(call: Call, classes: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
