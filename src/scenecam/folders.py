@@ -254,7 +254,7 @@ def _pictures(folder: Path) -> list[str]:
     found, seen, waiting = [], set(), [""]
     while waiting:
         inner = waiting.pop()
-        place = os.path.join(folder, inner)
+        place = folder / inner
         status = os.stat(place)
         if (status.st_dev, status.st_ino) in seen:
             continue  # a link that leads in a circle

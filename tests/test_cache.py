@@ -1,0 +1,240 @@
+"""An entry of the cache is whole or not there; a full disk is no reason to stop."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+
+from scenecam import cache
+
+NAMES = ("boat", "car")
+SIZE = (6, 8)
+
+
+def records(number=10, *, masks=False, paths=True):
+    for i in range(number):
+        mask = np.full(SIZE, i, np.uint8) if masks else None
+        path = f"boat/{i} ü.png" if paths else None
+        yield np.full((*SIZE, 3), i, np.uint8), i % 2, mask, path
+
+
+def keep(folders, *, key="a" * 64, name="set", number=10, masks=False, paths=True):
+    return cache.keep(
+        folders,
+        name,
+        key,
+        lambda: records(number, masks=masks, paths=paths),
+        total=number,
+        size=SIZE,
+        class_names=NAMES,
+        masks=masks,
+    )
+
+
+@pytest.mark.parametrize("masks", [False, True])
+@pytest.mark.parametrize("paths", [False, True])
+def test_what_is_kept_comes_back_as_a_memory_map(tmp_path, masks, paths):
+    assert cache.find([tmp_path], "set", "a" * 64) is None
+    kept = keep([tmp_path], masks=masks, paths=paths)
+    found = cache.find([tmp_path], "set", "a" * 64)
+    held = cache.in_memory(
+        records(masks=masks, paths=paths),
+        total=10,
+        size=SIZE,
+        class_names=NAMES,
+        masks=masks,
+    )
+    assert kept == found == held
+    assert isinstance(kept.images, np.memmap) and isinstance(found.images, np.memmap)
+    assert not found.images.flags.writeable
+    assert found.labels.tolist() == [0, 1] * 5
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_fewer_records_than_announced_are_kept_as_they_are(tmp_path):
+    about = {"total": 50, "size": SIZE, "class_names": NAMES}
+    kept = cache.keep([tmp_path], "set", "k" * 64, lambda: records(7), **about)
+    assert len(kept) == 7 and kept == cache.in_memory(records(7), **about)
+
+
+def test_a_new_key_replaces_the_old_entry_and_no_other(tmp_path):
+    keep([tmp_path], name="set")
+    keep([tmp_path], name="set-600")
+    keep([tmp_path], name="other")
+    (tmp_path / "runs").mkdir()
+    keep([tmp_path], name="set", key="b" * 64, number=4)
+    assert cache.find([tmp_path], "set", "a" * 64) is None
+    assert len(cache.find([tmp_path], "set", "b" * 64)) == 4
+    assert cache.find([tmp_path], "set-600", "a" * 64) is not None
+    assert cache.find([tmp_path], "other", "a" * 64) is not None
+    assert (tmp_path / "runs").is_dir()
+
+
+@pytest.mark.parametrize("file", ["images.u8", "masks.u8", "index.json"])
+@pytest.mark.parametrize("harm", ["cut", "gone", "garbled"])
+def test_a_damaged_entry_is_made_again(tmp_path, file, harm):
+    keep([tmp_path], masks=True)
+    path = next(tmp_path.glob("set-*")) / file
+    if harm == "cut":
+        os.truncate(path, path.stat().st_size - 3)
+    elif harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"\xff" + path.read_bytes())
+    assert cache.find([tmp_path], "set", "a" * 64) is None
+    kept = keep([tmp_path], masks=True)
+    assert isinstance(kept.images, np.memmap)
+    assert cache.find([tmp_path], "set", "a" * 64) == kept
+    assert kept == cache.in_memory(
+        records(masks=True), total=10, size=SIZE, class_names=NAMES, masks=True
+    )
+
+
+def test_an_error_while_making_leaves_nothing(tmp_path):
+    def broken():
+        yield from records(3)
+        raise ValueError("no picture of boat can be read")
+
+    with pytest.raises(ValueError, match="no picture of boat"):
+        cache.keep(
+            [tmp_path], "set", "a" * 64, broken, total=9, size=SIZE, class_names=NAMES
+        )
+    assert os.listdir(tmp_path) == []
+
+
+def test_where_one_folder_cannot_be_written_the_next_is_taken(tmp_path):
+    (tmp_path / "file").write_text("in the way")  # stops root too, unlike chmod
+    kept = keep([tmp_path / "file" / "cache", tmp_path / "home"])
+    assert isinstance(kept.images, np.memmap)
+    folders = [tmp_path / "file" / "cache", tmp_path / "home"]
+    assert cache.find(folders, "set", "a" * 64) == kept
+
+
+def test_where_none_can_be_written_one_warning_and_memory(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.warns(
+        UserWarning, match="set could not be kept.*file/a.*file/b"
+    ) as seen:
+        held = keep([tmp_path / "file" / "a", tmp_path / "file" / "b"])
+    assert len(seen) == 1 and "held in memory" in str(seen[0].message)
+    assert not isinstance(held.images, np.memmap) and len(held) == 10
+
+
+def test_a_disk_known_to_be_too_small_is_not_begun(tmp_path, monkeypatch):
+    needed = 10 * 6 * 8 * 4
+    usage = type("usage", (), {"free": needed - 1})
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: usage)
+    with pytest.warns(UserWarning, match="MB needed"):
+        held = keep([tmp_path], masks=True)
+    assert len(held) == 10 and os.listdir(tmp_path) == []
+    usage.free = needed
+    assert isinstance(keep([tmp_path], masks=True).images, np.memmap)
+
+
+PROGRAM = """
+    import os, resource, signal, sys, time, warnings
+    import numpy as np
+    from scenecam import cache
+
+    folder, mode = sys.argv[1:]
+    if mode == "full":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    def records():
+        for i in range(200):
+            if mode == "killed" and i == 150:
+                print("half", flush=True)
+                time.sleep(60)
+            yield np.full((96, 96, 3), i, np.uint8), i % 2, None, f"{i}.png"
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        scenes = cache.keep([__import__("pathlib").Path(folder)], "set", "a" * 64,
+                            records, total=200, size=(96, 96), class_names=("a", "b"))
+    right = (scenes.images == np.arange(200, dtype=np.uint8)[:, None, None, None]).all()
+    print(right, type(scenes.images).__name__, *[w.message for w in seen])
+"""
+
+
+def start(folder, mode):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), str(folder), mode],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file size limit to set")
+def test_a_disk_that_fills_up_half_way_ends_in_memory(tmp_path):
+    """The limit on a file's size stands for a full disk: the write itself fails."""
+    out = start(tmp_path, "full").communicate()[0]
+    assert out.startswith("True ndarray") and "set could not be kept" in out
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_killed_writer_leaves_nothing_that_looks_whole_and_is_cleared(tmp_path):
+    writer = start(tmp_path, "killed")
+    assert writer.stdout.readline() == "half\n"
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.communicate()
+    (part,) = tmp_path.iterdir()
+    assert cache.find([tmp_path], "set", "a" * 64) is None
+    keep([tmp_path])
+    assert part.exists()  # it might still be written to
+    past = time.time() - cache.STALE_SECONDS - 1
+    for path in (part, *part.iterdir()):
+        os.utime(path, (past, past))
+    keep([tmp_path], key="b" * 64)
+    assert not part.exists()
+    assert [path.name[:5] for path in tmp_path.iterdir()] == ["set-b"]
+
+
+def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path):
+    writers = [start(tmp_path, "plain") for _ in range(4)]
+    outputs = [writer.communicate()[0] for writer in writers]
+    assert outputs == ["True memmap\n"] * 4
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_a_large_set_passes_through_row_by_row(tmp_path):
+    def rows():
+        for i in range(1500):
+            yield np.full((96, 96, 3), i % 256, np.uint8), i % 2, None, f"{i}.png"
+
+    tracemalloc.start()
+    kept = cache.keep(
+        [tmp_path], "set", "a" * 64, rows, total=1500, size=(96, 96), class_names=NAMES
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert kept.images.nbytes > 40e6 > 10 * peak
+
+
+def test_a_key_depends_on_every_part_and_their_borders():
+    keys = {
+        cache.digest("a", "b"),
+        cache.digest("ab"),
+        cache.digest("a", "b", ""),
+        cache.digest("b", "a"),
+    }
+    assert len(keys) == 4
+    assert cache.digest("sea\udcff") != cache.digest("sea")
+
+
+def test_names_are_made_plain():
+    assert cache.plain_name("am Gletscher/[1]*") == "am_Gletscher_1_"
+    assert cache.plain_name("海") == "_"
+    assert len(cache.plain_name("x" * 300)) <= 60
+
+
+def test_no_warning_where_all_goes_well(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        keep([tmp_path / "new" / "folder"])
