@@ -102,8 +102,12 @@ def fit(
     Adam: Kingma and Ba (2015), algorithm 1; decoupled decay: Loshchilov and Hutter
     (2019); label smoothing: Szegedy et al. (2016), section 7.
     """
-    steps = len(train) // batch_size or 1
+    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1; received {value}.")
     _check_sets(model, train, valid)
+    reporter = _reporter(verbose, epochs)
+    steps = len(train) // batch_size or 1
     rate = _learning_rate(learning_rate, schedule, steps * epochs)
     model.compile(
         _optimizer(optimizer, rate, weight_decay),
@@ -162,7 +166,7 @@ def fit(
             valid, size=size, num_classes=num_classes
         ),
         shuffle=False,  # the batches are shuffled already
-        callbacks=[run, *_reporter(verbose, epochs, steps)],
+        callbacks=[run, *reporter],
         verbose=0,
     )
     run.finish()
@@ -303,12 +307,14 @@ class _Lines(keras.callbacks.Callback):
 
 
 class _Bar(keras.callbacks.Callback):
-    def __init__(self, epochs, steps):
+    def __init__(self, epochs):
         super().__init__()
-        self.epochs, self.steps = epochs, steps
+        self.epochs = epochs
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.bar = tqdm(total=self.steps, desc=f"epoch {epoch + 1}/{self.epochs}")
+        self.bar = tqdm(
+            total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.epochs}"
+        )
         self.done = 0
 
     def on_train_batch_end(self, batch, logs=None):
@@ -327,10 +333,12 @@ def _summary(logs):
     )
 
 
-def _reporter(verbose, epochs, steps):
+def _reporter(verbose, epochs):
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f'`verbose` must be "auto", 0, 1 or 2; received {verbose!r}.')
     if verbose == "auto":
         verbose = 1 if sys.stderr.isatty() else 2
-    return {0: [], 1: [_Bar(epochs, steps)], 2: [_Lines(epochs)]}[verbose]
+    return {0: [], 1: [_Bar(epochs)], 2: [_Lines(epochs)]}[verbose]
 
 
 # ---- Choices -------------------------------------------------------------------------

@@ -1,0 +1,371 @@
+"""Training: it learns, keeps its best epoch, repeats itself, and survives a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenecam import batches, models, training
+from scenecam.scenes import SceneSet
+
+SIDE = 12
+
+
+def coloured(count, seed=0, side=SIDE):
+    """Pictures of three classes: which third of the height is bright."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = rng.integers(0, 100, (count, side, side, 3), dtype=np.uint8)
+    third = side // 3
+    for image, label in zip(images, labels, strict=True):
+        image[label * third : (label + 1) * third] += 150
+    return SceneSet(images, labels, ("top", "middle", "bottom"))
+
+
+def network(seed=0, **settings):
+    arguments = {"num_classes": 3, "widths": (6,), "units": 8} | settings
+    return models.plain_cnn((SIDE, SIDE, 3), seed=seed, **arguments)
+
+
+def fit(model, count=60, **settings):
+    arguments = {"epochs": 3, "batch_size": 16, "learning_rate": 1e-2, "verbose": 0}
+    return training.fit(
+        model, coloured(count), coloured(30, seed=1), **arguments | settings
+    )
+
+
+def loss_of(model, scenes):
+    logits = models.predict_logits(model, scenes.images).astype(float)
+    chosen = logits[np.arange(len(scenes)), scenes.labels]
+    return np.mean(np.log(np.exp(logits).sum(axis=1)) - chosen)
+
+
+def same(first, second):
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def without_times(history):
+    return {name: values for name, values in history.items() if name != "seconds"}
+
+
+# ---- Learning
+
+
+def test_it_learns_and_gives_a_plain_history():
+    model = network()
+    history = fit(model, 240, epochs=12)
+    assert set(history) == {"loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+    assert {len(values) for values in history.values()} == {12}
+    assert all(type(value) is float for values in history.values() for value in values)
+    fresh = coloured(90, seed=2)
+    guesses = models.predict(model, fresh.images).argmax(axis=1)
+    assert (guesses == fresh.labels).mean() > 0.9
+
+
+def test_the_model_is_left_at_its_best_epoch(tmp_path):
+    model = network()
+    # Labelled wrongly, so that what is learned makes the validation loss rise.
+    other = coloured(30, seed=1)
+    other = SceneSet(other.images, (other.labels + 1) % 3, other.class_names)
+    options = {"epochs": 4, "batch_size": 16, "learning_rate": 3e-3, "verbose": 0}
+    history = training.fit(model, coloured(60), other, folder=tmp_path, **options)
+    best = min(history["val_loss"])
+    assert best < 0.9 * history["val_loss"][-1]
+    assert loss_of(model, other) == pytest.approx(best, rel=1e-4)
+    same(model, models.load_model(tmp_path / "best.keras"))
+    assert json.loads((tmp_path / "history.json").read_text()) == history
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_it_stops_once_the_validation_loss_no_longer_falls():
+    history = fit(network(), epochs=9, learning_rate=0.0, patience=2)
+    assert len(history["val_loss"]) == 3
+
+
+def test_weight_decay_shrinks_kernels_and_leaves_the_rest():
+    model = network()
+    before = {w.path: w.numpy() for w in model.weights}
+    fit(model, epochs=1, learning_rate=1e-9, weight_decay=1e7)
+    for weight in model.weights:
+        ratio = np.abs(weight.numpy()).sum() / max(np.abs(before[weight.path]).sum(), 1)
+        if weight.path.endswith("kernel"):
+            assert ratio < 0.99
+        else:
+            np.testing.assert_allclose(weight, before[weight.path], atol=1e-6)
+
+
+def test_the_cosine_rises_falls_and_ends_at_nothing():
+    rate = training._learning_rate(0.5, "cosine", 200)
+    rates = [float(rate(step)) for step in range(201)]
+    assert max(rates) == pytest.approx(0.5, rel=1e-3)
+    assert int(np.argmax(rates)) == 10
+    assert rates[-1] < 1e-6 and rates[0] < 0.06
+    assert all(np.diff(rates[10:]) <= 0)
+
+
+def test_a_memory_map_trains_like_an_array(tmp_path):
+    scenes = coloured(60)
+    np.save(tmp_path / "images.npy", scenes.images)
+    stored = np.load(tmp_path / "images.npy", mmap_mode="r")
+    mapped = SceneSet(stored, scenes.labels, scenes.class_names)
+    first, second = network(), network()
+    options = {"epochs": 1, "batch_size": 16, "verbose": 0}
+    training.fit(first, scenes, coloured(30), **options)
+    training.fit(second, mapped, coloured(30), **options)
+    same(first, second)
+
+
+def test_pictures_of_another_size_are_resized_on_the_way():
+    model = network()
+    history = training.fit(
+        model,
+        coloured(60, side=18),
+        coloured(30, seed=1, side=24),
+        epochs=1,
+        batch_size=16,
+        verbose=0,
+    )
+    assert np.isfinite(history["val_loss"]).all()
+
+
+# ---- Repeating
+
+
+@pytest.fixture(scope="module")
+def straight():
+    model = network()
+    return model, fit(model, epochs=4, schedule="cosine", weight_decay=0.01)
+
+
+def test_the_same_seed_gives_the_same_run(straight):
+    model, history = straight
+    again = network()
+    repeated = fit(again, epochs=4, schedule="cosine", weight_decay=0.01)
+    assert without_times(repeated) == without_times(history)
+    same(model, again)
+
+
+def test_another_seed_gives_another_run(straight):
+    history = fit(network(), epochs=4, schedule="cosine", weight_decay=0.01, seed=1)
+    assert history["loss"] != straight[1]["loss"]
+
+
+def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(
+    straight, tmp_path, monkeypatch
+):
+    save = training._Run.save
+
+    def save_and_die(self):
+        save(self)
+        if len(self.history["loss"]) == 2:
+            raise KeyboardInterrupt
+
+    options = {"epochs": 4, "schedule": "cosine", "weight_decay": 0.01}
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Run, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            fit(network(), folder=tmp_path, **options)
+    resumed = network(seed=99)  # the weights come from the state
+    history = fit(resumed, folder=tmp_path, resume=True, **options)
+    assert without_times(history) == without_times(straight[1])
+    same(resumed, straight[0])
+
+    # Resumed once more, it has nothing left to do.
+    third = network(seed=98)
+    assert fit(third, folder=tmp_path, resume=True, **options) == history
+    same(third, resumed)
+
+    with pytest.raises(ValueError, match=r"other settings \(batch_size\)"):
+        fit(network(), folder=tmp_path, resume=True, **options | {"batch_size": 8})
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_training as t
+t.fit(t.network(), epochs=500, patience=500, folder=sys.argv[2], resume=True, verbose=2)
+"""
+
+
+def test_kill_leaves_whole_files_that_training_goes_on_from(tmp_path):
+    for _ in range(2):
+        done = epochs_done(tmp_path)
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(ROOT / "tests"), str(tmp_path)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
+        )
+        deadline = time.monotonic() + 300
+        while epochs_done(tmp_path) < done + 3 and time.monotonic() < deadline:
+            assert process.poll() is None, "training ended by itself"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert epochs_done(tmp_path) >= done + 3
+        models.load_model(tmp_path / "best.keras")
+        history = json.loads((tmp_path / "history.json").read_text())
+        assert epochs_done(tmp_path) - len(history["loss"]) in (0, 1)
+
+
+def epochs_done(folder):
+    if not (folder / "state.npz").is_file():
+        return 0
+    with np.load(folder / "state.npz") as state:
+        return len(json.loads(str(state["about"]))[1]["loss"])
+
+
+# ---- Batches and augmentation
+
+
+def stream(scenes, *, epoch=0, steps=3, augmented=False, seed=0):
+    batch_size = len(scenes) // steps
+    return batches.training_batches(
+        scenes,
+        batch_size=batch_size,
+        steps=steps,
+        size=scenes.images.shape[1:3],
+        num_classes=3,
+        augmented=augmented,
+        seed=seed,
+        epoch=epoch,
+    ).as_numpy_iterator()
+
+
+def test_every_picture_comes_once_an_epoch_with_its_label():
+    scenes = coloured(31)
+    batch = stream(scenes)
+    epochs = []
+    for _ in range(2):
+        parts = [next(batch) for _ in range(3)]
+        epochs.append(np.concatenate([images for images, _ in parts]))
+        labels = np.concatenate([one_hot for _, one_hot in parts]).argmax(axis=1)
+        keys = {image.tobytes(): label for image, label in pairs(scenes)}
+        seen = [image.astype(np.uint8).tobytes() for image in epochs[-1]]
+        assert len(set(seen)) == 30
+        assert [keys[one] for one in seen] == labels.tolist()
+    assert (epochs[0] != epochs[1]).any()
+
+
+def pairs(scenes):
+    return zip(scenes.images, scenes.labels, strict=True)
+
+
+@pytest.mark.parametrize("augmented", [False, True])
+def test_a_later_epoch_does_not_need_the_earlier_ones(augmented):
+    scenes = coloured(30)
+    whole = stream(scenes, augmented=augmented)
+    late = stream(scenes, augmented=augmented, epoch=1)
+    for _ in range(3):
+        next(whole)
+    for _ in range(3):
+        np.testing.assert_array_equal(next(whole)[0], next(late)[0])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    count=st.integers(1, 5),
+    size=st.tuples(st.integers(5, 20), st.integers(5, 20)),
+)
+def test_augmented_pictures_are_pictures(seed, count, size):
+    images = np.random.default_rng(seed).integers(
+        0, 256, (count, *size, 3), dtype=np.uint8
+    )
+    out = training.augment_images(images, seed=seed)
+    assert out.shape == images.shape and out.dtype == np.uint8
+    np.testing.assert_array_equal(out, training.augment_images(images, seed=seed))
+
+
+def test_augmentation_never_turns_a_picture_upside_down():
+    down = np.linspace(40, 160, 24).astype(np.uint8)[None, :, None, None]
+    images = np.broadcast_to(down, (200, 24, 24, 3))
+    rows = training.augment_images(images, seed=0).mean(axis=(2, 3))
+    assert (np.diff(rows, axis=1) >= 0).all()
+    assert (rows[:, -1] > rows[:, 0]).all()
+
+
+def test_augmentation_mirrors_about_half_of_the_pictures():
+    right = np.linspace(40, 160, 24).astype(np.uint8)[None, None, :, None]
+    images = np.broadcast_to(right, (400, 24, 24, 3))
+    columns = training.augment_images(images, seed=0).mean(axis=(1, 3))
+    mirrored = (columns[:, 0] > columns[:, -1]).mean()
+    assert 0.4 < mirrored < 0.6
+
+
+def test_a_grey_picture_stays_grey_and_crops_differ():
+    grey = np.random.default_rng(0).integers(0, 256, (8, 24, 24, 1), dtype=np.uint8)
+    out = training.augment_images(np.repeat(grey, 3, axis=3), seed=1).astype(int)
+    assert np.ptp(out, axis=3).max() <= 1  # rounding
+    same_picture = np.repeat(np.repeat(grey[:1], 3, axis=3), 8, axis=0)
+    crops = training.augment_images(same_picture, seed=1)
+    assert len({crop.tobytes() for crop in crops}) == 8
+
+
+def test_augmentation_turned_down_is_the_picture_itself(monkeypatch):
+    for name in ("BRIGHTNESS", "CONTRAST", "SATURATION"):
+        monkeypatch.setattr(batches, name, 0.0)
+    monkeypatch.setattr(batches, "CROP_AREA", (1.0, 1.0))
+    monkeypatch.setattr(batches, "CROP_RATIO", (1.0, 1.0))
+    images = coloured(40).images
+    out = training.augment_images(images, seed=0)
+    mirrored = out[:, :, ::-1]
+    for image, kept, turned in zip(images, out, mirrored, strict=True):
+        gap = min(abs(image.astype(int) - x).max() for x in (kept, turned))
+        assert gap == 0
+
+
+# ---- Report and errors
+
+
+def test_what_is_printed(capsys):
+    fit(network(), epochs=2, verbose=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("epoch 2/2  loss ") and "val_accuracy" in lines[1]
+    fit(network(), epochs=1, verbose=0)
+    written = capsys.readouterr()
+    assert written.out == written.err == ""
+    fit(network(), epochs=1, verbose=1)
+    assert "epoch 1/1: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"optimizer": "lion"}, '`optimizer` must be "adam" or "sgd"; received \'lion'),
+        ({"schedule": "step"}, '`schedule` must be "constant" or "cosine"'),
+        ({"resume": True}, "`resume` needs the `folder`"),
+        ({"verbose": 3}, "`verbose` must be"),
+        ({"epochs": 0}, "`epochs` must be at least 1"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1"),
+    ],
+)
+def test_a_wrong_argument_gets_a_sentence(options, words):
+    with pytest.raises(ValueError, match=words):
+        fit(network(), **options)
+
+
+def test_sets_that_do_not_fit_the_model_get_a_sentence():
+    with pytest.raises(ValueError, match="labels up to 2, but the model has 2 logits"):
+        fit(network(num_classes=2))
+    with pytest.raises(ValueError, match="`train` holds no pictures"):
+        training.fit(network(), coloured(30)[:0], coloured(30))
+    grey = models.plain_cnn((SIDE, SIDE, 1), num_classes=3, widths=(4,))
+    with pytest.raises(ValueError, match="3 channels, but the model takes 1"):
+        fit(grey)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_loss_that_explodes_gets_a_sentence():
+    with pytest.raises(ValueError, match="smaller `learning_rate`"):
+        fit(network(), learning_rate=1e30, optimizer="sgd", epochs=4)
