@@ -235,11 +235,12 @@ def _load_folder(path, size, split, class_names, count, cache):
     else:
         scenes = store.in_memory(records(), **about)
     warning = SkippedPictures(skipped, total) if skipped else None
+    base = os.path.join(part.root, "")
     return SceneSet(
         images=scenes.images,
         labels=scenes.labels,
         class_names=scenes.class_names,
-        paths=tuple(os.path.join(part.root, file) for file in scenes.paths),
+        paths=tuple(base + file for file in scenes.paths),
     ), warning
 
 

@@ -134,10 +134,11 @@ def choose(files: dict[str, list[str]], count: int | None) -> dict[str, list[str
 def fingerprint(part: Part) -> str:
     """Return a key of a part's content, from what a scan sees: no file is opened."""
     seen = hashlib.sha256()
+    base = os.path.join(part.root, "")  # joining two strings is faster than two paths
     for files in part.files.values():
         for file in files:
             try:
-                status = os.stat(os.path.join(part.root, file))
+                status = os.stat(base + file)
                 # The time of change (ctime) cannot be set back as the time of
                 # modification can, which copying tools do.
                 facts = status.st_size, status.st_mtime_ns, status.st_ctime_ns
@@ -255,6 +256,7 @@ def _pictures(folder: Path) -> list[str]:
     while waiting:
         inner = waiting.pop()
         place = folder / inner
+        before = os.path.join(inner, "")
         status = os.stat(place)
         if (status.st_dev, status.st_ino) in seen:
             continue  # a link that leads in a circle
@@ -263,9 +265,9 @@ def _pictures(folder: Path) -> list[str]:
             if _is_hidden(entry.name):
                 continue
             if entry.is_dir():
-                waiting.append(os.path.join(inner, entry.name))
+                waiting.append(before + entry.name)
             elif _is_picture_name(entry.name):
-                found.append(os.path.join(inner, entry.name))
+                found.append(before + entry.name)
     return sorted(found)
 
 
