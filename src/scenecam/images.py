@@ -202,24 +202,27 @@ def unit_map(class_map: np.ndarray, *, positive=True, limit=None) -> np.ndarray:
     -----
     The ReLU is that of Grad-CAM, Selvaraju et al. 2017 (arXiv:1610.02391), equation 2.
     """
-    # Dividing by a tiny maximum is exact enough in float64 only.
-    values = _check_map(class_map).astype(np.float64)
+    values = _check_map(class_map)
+    values = values.astype(np.result_type(values, np.float32), copy=False)
     if positive:
         values = np.maximum(values, 0)
     if limit is None:
         top = np.abs(values).max(axis=(-2, -1), keepdims=True)
     elif np.isfinite(limit) and limit >= 0:
-        top = np.full((1, 1), float(limit))
+        top = np.full((1, 1), limit, np.float64)
     else:
         raise ValueError(
             f"limit must be a number from 0 up; received {limit}. "
             "Use the largest positive value of all maps, or None."
         )
     nonzero = np.broadcast_to(top > 0, values.shape)
+    scaled = np.zeros(values.shape, np.result_type(values, top))
     with np.errstate(over="ignore"):  # far above a tiny limit is clipped like the rest
-        scaled = np.divide(values, top, out=np.zeros_like(values), where=nonzero)
-    scaled = np.clip(scaled, -1, 1)
-    return (scaled if positive else 0.5 + 0.5 * scaled).astype(np.float32)
+        np.divide(values, top, out=scaled, where=nonzero)
+    np.clip(scaled, -1, 1, out=scaled)
+    if not positive:
+        scaled = 0.5 + 0.5 * scaled
+    return scaled.astype(np.float32, copy=False)
 
 
 def upsample_map(class_map: np.ndarray, size, *, method="bilinear") -> np.ndarray:
@@ -295,7 +298,9 @@ def colour_map(unit: np.ndarray, *, cmap="inferno") -> np.ndarray:
     return table[np.clip(values * colours.N, 0, colours.N - 1).astype(np.intp)]
 
 
-def overlay(image: np.ndarray, unit: np.ndarray, *, opacity=0.5, cmap="inferno"):
+def overlay(
+    image: np.ndarray, unit: np.ndarray, *, opacity: float = 0.5, cmap="inferno"
+) -> np.ndarray:
     """Lay a coloured map over its picture.
 
     Parameters
