@@ -186,9 +186,7 @@ class Canvas:
     def vary(self, colour: Colour, by: float = 0.06) -> Colour:
         """Move `colour` a little: in brightness, and less in hue."""
         lift = self.u(-by, by)
-        return tuple(
-            min(1.0, max(0.0, c + lift + self.u(-by, by) / 3)) for c in colour
-        )
+        return tuple(min(1.0, max(0.0, c + lift + self.u(-by, by) / 3)) for c in colour)
 
     # texture ----------------------------------------------------------------------------
 
@@ -221,7 +219,9 @@ class Canvas:
         ix = (cols * self.size + (left + 64 * side)).astype(np.intp) % side
         return source[iy, ix]
 
-    def relief(self, name: str, rows, cols, step: float) -> tuple[np.ndarray, np.ndarray]:
+    def relief(
+        self, name: str, rows, cols, step: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Cut a piece of a texture as `grain` does, with its slope from left to right.
 
         Returns
@@ -359,7 +359,9 @@ def weather(c: Canvas, kinds: str) -> None:
         light.low, light.sun_y = True, c.u(0.1, 0.5)
     elif kind == "dusk":
         light.zenith = c.vary((0.28, 0.26, 0.42), 0.12)
-        light.horizon = c.vary(c.pick([(0.98, 0.55, 0.2), (0.9, 0.5, 0.45), (1, 0.7, 0.3)]))
+        light.horizon = c.vary(
+            c.pick([(0.98, 0.55, 0.2), (0.9, 0.5, 0.45), (1, 0.7, 0.3)])
+        )
         light.cloud, light.belly = c.vary((0.95, 0.55, 0.4)), c.vary((0.3, 0.22, 0.3))
         light.sun, light.shade = (0.7, 0.5, 0.38), (0.18, 0.16, 0.2)
         light.low, light.sun_y = True, c.u(0.15, 0.5)
@@ -450,7 +452,9 @@ def rock(
     if snow > 0:
         # Snow lies high up, and farther down in the gullies that the wind filled.
         reach = c.y - FLOAT(float(crest.min()))
-        patches = (height - FLOAT(0.5)) * FLOAT(-c.u(0.25, 0.6)) + (grit - FLOAT(0.5)) * FLOAT(0.1)
+        patches = (height - FLOAT(0.5)) * FLOAT(-c.u(0.25, 0.6)) + (
+            grit - FLOAT(0.5)
+        ) * FLOAT(0.1)
         white = reach + patches < FLOAT(snow)
         lit = np.where(white, FLOAT(0.3) + lit * FLOAT(0.7), lit)
         shades = np.where(white, np.asarray(snow_colour, FLOAT)[:, None, None], shades)
@@ -485,9 +489,9 @@ def ground(
 def crowns(c: Canvas, base: np.ndarray, height: float, count: int, kind: str):
     """Return the skyline of a row of trees that stand on the profile `base`."""
     spots = c.rng.random(count, dtype=FLOAT)[:, None] * FLOAT(1.2) - FLOAT(0.1)
-    tall = (c.rng.random(count, dtype=FLOAT)[:, None] * FLOAT(0.6) + FLOAT(0.4)) * FLOAT(
-        height
-    )
+    tall = (
+        c.rng.random(count, dtype=FLOAT)[:, None] * FLOAT(0.6) + FLOAT(0.4)
+    ) * FLOAT(height)
     gap = np.abs(c.x - spots)
     if kind == "conifer":
         width = tall * FLOAT(c.u(0.16, 0.3))
@@ -563,7 +567,9 @@ def trunk(
     if not y.size or not xs.size:
         return
     middle = x + lean * (bottom - y)
-    half = FLOAT(width / 2) * (FLOAT(0.75) + FLOAT(0.35) * (y - top) / FLOAT(bottom - top))
+    half = FLOAT(width / 2) * (
+        FLOAT(0.75) + FLOAT(0.35) * (y - top) / FLOAT(bottom - top)
+    )
     half = np.maximum(half, FLOAT(0.55 / c.size))
     side = (xs - middle) / half
     lit = FLOAT(0.55) + side * FLOAT(0.4 if c.light.sun_x > 0.5 else -0.4)
@@ -583,8 +589,12 @@ def tree(
     label: int = FOREST,
 ) -> None:
     """Paint one broad-leaved tree: a trunk and a ragged round crown."""
-    trunk(c, x, height * 0.07, base - height * 0.6, base, (0.25, 0.19, 0.14), label=label)
-    box = c.box(base - height * 1.05, base - height * 0.2, x - height / 2, x + height / 2)
+    trunk(
+        c, x, height * 0.07, base - height * 0.6, base, (0.25, 0.19, 0.14), label=label
+    )
+    box = c.box(
+        base - height * 1.05, base - height * 0.2, x - height / 2, x + height / 2
+    )
     y, xs = c.y[box[0]], c.x[box[1]]
     if not y.size or not xs.size:
         return
@@ -637,30 +647,38 @@ def water(
     wave = swell * FLOAT(0.5) + chop * FLOAT(0.5)
     # Far waves run together, and there the water mirrors the low sky.
     far = clip(near * FLOAT(4.0), 0.25, 1.0)
-    tone = FLOAT(0.42) + (wave - FLOAT(0.5)) * FLOAT(1.1 * waves) * far
+    tone = FLOAT(0.42) + (wave - FLOAT(0.5)) * FLOAT(0.95 * waves) * far
     tone = clip(tone + clip(FLOAT(0.35) - near * FLOAT(1.2)))
     surface = mix(colours[0], colours[1], tone)
     white = np.asarray((0.95, 0.96, 0.97), FLOAT)[:, None, None]
     if glitter > 0:
         gap = np.abs(c.x - FLOAT(c.light.sun_x))
         path = clip(1 - gap / (FLOAT(0.05) + clip(near) * FLOAT(c.u(0.15, 0.8))))
-        sparks = clip((chop * FLOAT(0.8) + path - FLOAT(1.25 - 0.4 * glitter)) * FLOAT(4.0))
-        surface = mix(surface, mix(c.light.horizon, (1, 1, 1), 0.6), sparks * clip(path * 2))
+        sparks = clip(
+            (chop * FLOAT(0.8) + path - FLOAT(1.25 - 0.4 * glitter)) * FLOAT(4.0)
+        )
+        surface = mix(
+            surface, mix(c.light.horizon, (1, 1, 1), 0.6), sparks * clip(path * 2)
+        )
     if foam > 0:
         torn = wave * FLOAT(0.6) + swell * FLOAT(0.4)
-        caps = clip((torn - FLOAT(1 - foam * 0.5) + near * FLOAT(foam * 0.4)) * FLOAT(6.0))
+        caps = clip(
+            (torn - FLOAT(1 - foam * 0.5) + near * FLOAT(foam * 0.4)) * FLOAT(6.0)
+        )
         surface = surface + (white - surface) * caps
     if shore is not None:
         # Towards the sand: shallow water, then bands of surf that wash up.
         shallow = clip(1 + shore * FLOAT(c.u(2.5, 6.0)))
-        surface = mix(surface, c.vary((0.42, 0.66, 0.64), 0.12), shallow * FLOAT(c.u(0.2, 0.8)))
+        surface = mix(
+            surface, c.vary((0.42, 0.66, 0.64), 0.12), shallow * FLOAT(c.u(0.2, 0.8))
+        )
         wash = c.grain("rough", 1.2, 0.7)
         surf = np.zeros_like(wash)
         for place in (-0.01, *(c.u(-0.3, -0.03) for _ in range(int(c.u(0, 4))))):
             width = c.u(0.012, 0.05) * (wash + FLOAT(0.3))
             surf = np.maximum(surf, 1 - np.abs(shore - FLOAT(place)) / width)
         surface = surface + (white - surface) * clip(surf * FLOAT(1.6))
-    c.paint(region, surface, label, light=0.95 if not c.light.night else 0.5)
+    c.paint(region, surface, label, light=0.9 if not c.light.night else 0.5)
 
 
 # --- ice -----------------------------------------------------------------------------------
@@ -699,7 +717,9 @@ def ice(
     deep = mix((0.5, 0.56, 0.6), (0.14, 0.5, 0.66), blue)
     pale = mix((0.9, 0.92, 0.94), (0.66, 0.85, 0.92), blue * blue)
     depth = height * FLOAT(0.65) + blocks * FLOAT(0.35)
-    tone = (FLOAT(cracks + 0.22) - depth) * FLOAT(3.0) + (soft - FLOAT(0.5)) * FLOAT(0.5)
+    tone = (FLOAT(cracks + 0.22) - depth) * FLOAT(3.0) + (soft - FLOAT(0.5)) * FLOAT(
+        0.5
+    )
     colour = mix(pale, deep, clip(tone))
     if dirt > 0:
         grit = c.grain("rough")
@@ -750,7 +770,9 @@ def facade_style(c: Canvas, kind: str) -> Facade:
     style = Facade(
         wall=c.vary(c.pick(WALLS)),
         glass=c.vary((0.16, 0.18, 0.22), 0.05),
-        shine=tuple(mix(c.light.zenith, c.light.horizon, c.u(0.3, 1.0)) * FLOAT(c.u(0.5, 1))),
+        shine=tuple(
+            mix(c.light.zenith, c.light.horizon, c.u(0.3, 1.0)) * FLOAT(c.u(0.5, 1))
+        ),
         wide=c.u(0.34, 0.6),
         high=c.u(0.45, 0.7),
         lit=c.u(0.1, 0.6) if night else 0.0,
@@ -790,7 +812,9 @@ def facade(c: Canvas, region, u, v, style: Facade, *, light=0.8, haze=0.0, box=N
     panes = (gap_u < FLOAT(style.wide / 2)) & (gap_v < FLOAT(style.high / 2))
     if style.frame:
         inner = FLOAT(0.5 - style.frame)
-        frames = panes & ((gap_u > FLOAT(style.wide) * inner) | (gap_v > FLOAT(style.high) * inner))
+        frames = panes & (
+            (gap_u > FLOAT(style.wide) * inner) | (gap_v > FLOAT(style.high) * inner)
+        )
     tones = c.rng.random((16, 16), dtype=FLOAT)[iv % 16, iu % 16]
     wall = np.asarray(style.wall, FLOAT)
     wall = wall[:, None, None] if wall.ndim == 1 else wall
@@ -806,19 +830,29 @@ def facade(c: Canvas, region, u, v, style: Facade, *, light=0.8, haze=0.0, box=N
     lamp = shade + (sun - shade) * FLOAT(light)
     colour = wall * tint * lamp
     mirror = c.grain("soft") if box is None else c.grain("soft")[box]
-    mirror = clip(tones * tones * FLOAT(0.6) + mirror * FLOAT(style.mirror) - fv * FLOAT(0.15))
+    mirror = clip(
+        tones * tones * FLOAT(0.6) + mirror * FLOAT(style.mirror) - fv * FLOAT(0.15)
+    )
     glass = mix(style.glass, style.shine, mirror) * (FLOAT(0.35) + lamp * FLOAT(0.65))
     if style.lit:
         warm = tones > FLOAT(1 - style.lit)
         glow = mix((0.75, 0.5, 0.2), (1.0, 0.9, 0.6), (tones * FLOAT(7)) % FLOAT(1))
         glass = np.where(warm, glow, glass)
     if style.frame:
-        colour = np.where(frames, np.asarray(style.trim, FLOAT)[:, None, None] * lamp, colour)
+        colour = np.where(
+            frames, np.asarray(style.trim, FLOAT)[:, None, None] * lamp, colour
+        )
         panes = panes & ~frames
     colour = np.where(panes, glass, colour)
     if isinstance(haze, np.ndarray) or haze:
-        colour = mix(colour, c.light.haze, haze) if not np.isscalar(haze) else (
-            colour + (np.asarray(c.light.haze, FLOAT)[:, None, None] - colour) * FLOAT(haze)
+        colour = (
+            mix(colour, c.light.haze, haze)
+            if not np.isscalar(haze)
+            else (
+                colour
+                + (np.asarray(c.light.haze, FLOAT)[:, None, None] - colour)
+                * FLOAT(haze)
+            )
         )
     c.paint(region, colour, BUILDINGS, box=box)
 
@@ -888,7 +922,13 @@ def gable(c: Canvas, left, right, ridge, eaves, colour, *, flat=0.0, light=0.8):
     gap = np.abs(x - FLOAT((left + right) / 2))
     grit = c.grain("rough")[box]
     lit = FLOAT(light - 0.2) + grit * FLOAT(0.4)
-    c.paint(gap < half * (FLOAT(flat) + t * FLOAT(1 - flat)), colour, BUILDINGS, light=lit, box=box)
+    c.paint(
+        gap < half * (FLOAT(flat) + t * FLOAT(1 - flat)),
+        colour,
+        BUILDINGS,
+        light=lit,
+        box=box,
+    )
 
 
 def dome(c: Canvas, x, base, radius, colour, *, stretch=1.0):
@@ -897,8 +937,12 @@ def dome(c: Canvas, x, base, radius, colour, *, stretch=1.0):
     dx = (c.x[box[1]] - FLOAT(x)) / FLOAT(radius)
     dy = (c.y[box[0]] - FLOAT(base)) / FLOAT(radius * stretch)
     side = FLOAT(1 if c.light.sun_x > 0.5 else -1)
-    ribs = np.abs(dx * FLOAT(4) - (dx * FLOAT(4) + 64).astype(np.intp) + 64 - FLOAT(0.5))
-    lit = clip(FLOAT(0.5) + side * dx * FLOAT(0.4) - dy * FLOAT(0.1) + ribs * FLOAT(0.3))
+    ribs = np.abs(
+        dx * FLOAT(4) - (dx * FLOAT(4) + 64).astype(np.intp) + 64 - FLOAT(0.5)
+    )
+    lit = clip(
+        FLOAT(0.5) + side * dx * FLOAT(0.4) - dy * FLOAT(0.1) + ribs * FLOAT(0.3)
+    )
     c.paint(dx * dx + dy * dy < 1, colour, BUILDINGS, light=lit, box=box)
 
 
@@ -936,7 +980,9 @@ def car_side(c: Canvas, x: float, base: float, width: float, colour: Colour):
     t = (c.y[box[0]] - FLOAT(base - high)) / FLOAT(high * 0.5)
     gap = np.abs(c.x[box[1]] - FLOAT(x - width * 0.02)) / FLOAT(width)
     cabin = gap < FLOAT(0.2) + t * FLOAT(0.13)
-    panes = (gap < FLOAT(0.15) + t * FLOAT(0.12)) & (t > FLOAT(0.2)) & (gap > FLOAT(0.02))
+    panes = (
+        (gap < FLOAT(0.15) + t * FLOAT(0.12)) & (t > FLOAT(0.2)) & (gap > FLOAT(0.02))
+    )
     c.paint(cabin, colour, STREET, light=0.9, box=box)
     c.paint(panes, mix((0.06, 0.07, 0.09), c.light.horizon, 0.2), STREET, box=box)
     c.rect(base - high * 0.58, base - high * 0.1, x - width / 2, x + width / 2, colour,
@@ -952,7 +998,18 @@ def car_side(c: Canvas, x: float, base: float, width: float, colour: Colour):
 
 def person(c: Canvas, x: float, base: float, height: float):
     """Paint somebody standing: legs, coat, head. People belong to no class."""
-    coat = c.vary(c.pick([(0.1, 0.1, 0.12), (0.2, 0.25, 0.4), (0.5, 0.15, 0.12), (0.7, 0.68, 0.63), (0.3, 0.3, 0.26), (0.14, 0.14, 0.15)]))
+    coat = c.vary(
+        c.pick(
+            [
+                (0.1, 0.1, 0.12),
+                (0.2, 0.25, 0.4),
+                (0.5, 0.15, 0.12),
+                (0.7, 0.68, 0.63),
+                (0.3, 0.3, 0.26),
+                (0.14, 0.14, 0.15),
+            ]
+        )
+    )
     legs = c.vary((0.14, 0.14, 0.18), 0.08)
     w = height * 0.11
     c.rect(base - height * 0.48, base, x - w * 0.75, x - w * 0.1, legs, light=0.6)
@@ -962,7 +1019,9 @@ def person(c: Canvas, x: float, base: float, height: float):
            c.pick([(0.75, 0.58, 0.47), (0.4, 0.27, 0.2), (0.2, 0.15, 0.12)]), light=0.8)  # fmt: skip
 
 
-def pole(c: Canvas, x: float, top: float, bottom: float, *, arm=0.0, lamp=True, width=0.012):
+def pole(
+    c: Canvas, x: float, top: float, bottom: float, *, arm=0.0, lamp=True, width=0.012
+):
     """Paint a lamp post, with an arm to one side."""
     metal = c.vary((0.16, 0.16, 0.17), 0.06)
     c.rect(top, bottom, x - width / 2, x + width / 2, metal, STREET, light=0.8)
@@ -1007,7 +1066,10 @@ def road(
     pale = np.asarray(c.vary((0.6, 0.58, 0.55), 0.08), FLOAT)[:, None, None] * tone
     paved = (across < 0) | (across > 1)
     if kind == "cobbles":
-        iu, iv = (across * FLOAT(14) + 640).astype(np.intp), (depth * FLOAT(9)).astype(np.intp)
+        iu, iv = (
+            (across * FLOAT(14) + 640).astype(np.intp),
+            (depth * FLOAT(9)).astype(np.intp),
+        )
         stones = c.rng.random((16, 16), dtype=FLOAT)[iv % 16, (iu + iv) % 16]
         base = base * (FLOAT(0.7) + stones * FLOAT(0.5))
     surface = np.where(paved, pale, base)
@@ -1084,7 +1146,9 @@ def terrace(
     base = FLOAT(vy) + FLOAT(1 - vy) * near
     v = (y - roof) / (base - roof)
     region = (v > 0) & (v < 1) & stands[house]
-    floors = FLOAT(2) + (c.rng.random(32, dtype=FLOAT)[house] * FLOAT(4)).astype(np.intp)
+    floors = FLOAT(2) + (c.rng.random(32, dtype=FLOAT)[house] * FLOAT(4)).astype(
+        np.intp
+    )
     if kind != "old":
         floors = floors * FLOAT(2)
     bays = FLOAT(c.u(2.5, 5))
@@ -1107,10 +1171,17 @@ def boat(c: Canvas, x: float, base: float, width: float):
     hull = c.pick([(0.9, 0.9, 0.88), (0.3, 0.14, 0.1), (0.15, 0.2, 0.35)])
     c.rect(base - width * 0.16, base, x - width / 2, x + width / 2, hull, light=0.8)
     if c.chance(0.6):
-        box = c.box(base - width * 1.3, base - width * 0.2, x - width * 0.4, x + width * 0.3)
+        box = c.box(
+            base - width * 1.3, base - width * 0.2, x - width * 0.4, x + width * 0.3
+        )
         t = (c.y[box[0]] - FLOAT(base - width * 1.3)) / FLOAT(width * 1.1)
         gap = (c.x[box[1]] - FLOAT(x)) / FLOAT(width)
-        c.paint((gap > FLOAT(-0.05)) & (gap < t * FLOAT(0.35)), (0.93, 0.92, 0.9), light=0.85, box=box)
+        c.paint(
+            (gap > FLOAT(-0.05)) & (gap < t * FLOAT(0.35)),
+            (0.93, 0.92, 0.9),
+            light=0.85,
+            box=box,
+        )
     else:
         c.rect(base - width * 0.42, base - width * 0.14, x - width * 0.2, x + width * 0.2,
                (0.88, 0.88, 0.86), light=0.7)  # fmt: skip
@@ -1141,7 +1212,9 @@ def finish(c: Canvas, *, grey: float, grain: float = 1.0) -> np.ndarray:
         punch = c.u(0.1, 1.0)
     else:
         warm = c.u(-0.08, 0.08)
-        cast = np.array((1 + warm, 1 + c.u(-0.02, 0.02), 1 - warm), FLOAT)[:, None, None]
+        cast = np.array((1 + warm, 1 + c.u(-0.02, 0.02), 1 - warm), FLOAT)[
+            :, None, None
+        ]
         luma = (image[0] + image[1] + image[2]) * FLOAT(1 / 3)
         image = (luma + (image - luma) * FLOAT(c.u(0.55, 1.3))) * cast
         punch = c.u(0.0, 0.9)
@@ -1153,4 +1226,9 @@ def finish(c: Canvas, *, grey: float, grain: float = 1.0) -> np.ndarray:
     speck = c.rng.random((c.size, c.size), dtype=FLOAT)
     speck = speck + c.rng.random((c.size, c.size), dtype=FLOAT) - FLOAT(1)
     image = image + speck * FLOAT(c.u(0.005, 0.04) * grain)
-    return (clip(image) * FLOAT(255) + FLOAT(0.5)).astype(np.uint8).transpose(1, 2, 0).copy()
+    return (
+        (clip(image) * FLOAT(255) + FLOAT(0.5))
+        .astype(np.uint8)
+        .transpose(1, 2, 0)
+        .copy()
+    )
