@@ -37,8 +37,9 @@ def main():
     rest, valid = every.split(share, seed=0)
     train = rest.per_class(options.pictures // len(every.class_names))
     print(
-        f"{len(train)} {data.scenes_name()} pictures of {train.images.shape[1]} "
-        f"pixels, {len(valid)} to validate; {options.epochs} epochs, batches of {options.batch}"
+        f"{len(train)} {data.scenes_name()} pictures of {train.images.shape[1]} pixels "
+        f"and {len(valid)} to validate, {options.epochs} epochs, "
+        f"batches of {options.batch}"
     )
     results = {"plain Keras": [], "scenecam": []}
     with tempfile.TemporaryDirectory() as folder:
