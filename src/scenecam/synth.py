@@ -251,6 +251,9 @@ def glacier(c: Canvas) -> None:
         alp(c)
         return
     weather(c, "clear clear overcast overcast mist storm")
+    # Whoever photographs ice exposes for its white.
+    c.light.sun = tuple(v * 0.88 for v in c.light.sun)
+    c.light.shade = tuple(v * 0.85 for v in c.light.shade)
     kind = c.pick(("front", "front", "river", "river", "close", "cap", "bergs", "far"))
     blue = c.u(0.0, 1.0)
     horizon = c.u(0.25, 0.5)
