@@ -178,7 +178,7 @@ def network_overview(*, stages: int = 4, ax: Axes | None = None) -> Axes:
     rows = [
         ("picture", "data"),
         ("convolution 7 × 7", "conv"),
-        ("batch normalisation, ReLU", "norm"),
+        ("batch normalization, ReLU", "norm"),
         ("max-pooling", "pool"),
         *((f"res-block {i + 1}", "block") for i in range(stages)),
         ("global average pooling", "pool"),
