@@ -201,9 +201,16 @@ def test_a_colour_named_transparent_lies_on_white():
 WIDE = np.linspace(0, 65535, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH).astype(np.uint16)
 
 
-@pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
-def test_16_bit_grey_is_scaled_not_clipped(form):
-    received = images.decode_image(encoded(WIDE, form))
+WIDE_PGM = b"P5 %d %d 65535\n" % (WIDTH, HEIGHT) + WIDE.astype(">u2").tobytes()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [encoded(WIDE, "PNG"), encoded(WIDE, "TIFF"), WIDE_PGM],
+    ids=["PNG", "TIFF", "PGM"],
+)
+def test_16_bit_grey_is_scaled_not_clipped(data):
+    received = images.decode_image(data)
     assert_close(received, grey_to_rgb(WIDE / 257), 0.5 + 1e-6)
     assert len(np.unique(received)) == 256
 
