@@ -94,7 +94,7 @@ def forward(steps, images):
     return x, inputs, marked
 
 
-def backward(steps, inputs, of_logits):
+def backward(steps, inputs, of_logits, guided=False):
     """Return the gradient at every marked layer, for one (n, c) at the logits."""
     gradient, skipped, marked = np.asarray(of_logits, float), [], {}
     for step, x in zip(reversed(steps), reversed(inputs), strict=True):
@@ -105,6 +105,8 @@ def backward(steps, inputs, of_logits):
                 gradient = gradient * step[1]
             case "relu":
                 gradient = gradient * (x > 0)
+                if guided:
+                    gradient = np.maximum(gradient, 0)
             case "max":
                 windows = _windows(x, step[1])
                 n, h, size, w, _, k = windows.shape
@@ -181,25 +183,19 @@ def keras_model(steps, shape):
     saved = []
     for index, step in enumerate(steps):
         following = steps[index + 1] if index + 1 < len(steps) else ("",)
-        name = following[1] if following[0] == "mark" else None
+        name = following[1] if following[0] == "mark" else f"step{index}"
         match step[0]:
             case "conv":
-                kernel, bias = step[1], step[2]
-                layer = keras.layers.Conv2D(
-                    kernel.shape[3],
-                    kernel.shape[:2],
+                x = keras.layers.Conv2D(
+                    step[1].shape[3],
+                    step[1].shape[:2],
                     strides=step[3],
                     padding=step[4],
-                    use_bias=bias is not None,
-                    name=name,
-                )
-                x = layer(x)
-                layer.set_weights([kernel] if bias is None else [kernel, bias])
+                    use_bias=step[2] is not None,
+                    name=f"step{index}",
+                )(x)
             case "norm":
-                layer = keras.layers.BatchNormalization(epsilon=0.0, name=name)
-                x = layer(x)
-                mean, variance = np.zeros_like(step[1]), np.ones_like(step[1])
-                layer.set_weights([step[1], step[2], mean, variance])
+                x = keras.layers.BatchNormalization(epsilon=0.0, name=f"step{index}")(x)
             case "relu":
                 x = keras.layers.ReLU(name=name)(x)
             case "max":
@@ -210,12 +206,23 @@ def keras_model(steps, shape):
                 saved.append(x)
             case "add":
                 x = keras.layers.Add(name=name)([x, saved.pop()])
-            case "gap" | "flat":
-                gap = step[0] == "gap"
-                pool = (
-                    keras.layers.GlobalAveragePooling2D if gap else keras.layers.Flatten
-                )
-                layer = keras.layers.Dense(step[1].shape[1], name="logits")
-                x = layer(pool()(x))
-                layer.set_weights([step[1], step[2]])
-    return keras.Model(inputs, x)
+            case "gap":
+                x = keras.layers.GlobalAveragePooling2D()(x)
+                x = keras.layers.Dense(step[1].shape[1], name=f"step{index}")(x)
+            case "flat":
+                x = keras.layers.Flatten()(x)
+                x = keras.layers.Dense(step[1].shape[1], name=f"step{index}")(x)
+    model = keras.Model(inputs, x)
+    set_weights(model, steps)
+    return model
+
+
+def set_weights(model, steps):
+    """Put the weights of the steps into a model that `keras_model` built."""
+    for index, step in enumerate(steps):
+        if step[0] in ("conv", "gap", "flat"):
+            weights = [step[1]] if step[2] is None else [step[1], step[2]]
+            model.get_layer(f"step{index}").set_weights(weights)
+        elif step[0] == "norm":
+            mean, variance = np.zeros_like(step[1]), np.ones_like(step[1])
+            model.get_layer(f"step{index}").set_weights([*step[1:], mean, variance])

@@ -95,11 +95,15 @@ def tap_model(model: keras.Model, listen: Callable, *, prefix: str = "") -> kera
 
     # A fresh model around the same graph: clone_model would also copy the optimizer
     # and loss of a compiled one, and clones a Sequential in another way.
-    graph = keras.Model(model.inputs[0], model.outputs[0])
-    pictures = model.inputs[0]
-    dtype = pictures.dtype if prefix else "float32"
-    placeholder = keras.Input(pictures.shape[1:], dtype=dtype)
-    return keras.models.clone_model(graph, placeholder, clone_function=tap)
+    inputs, outputs = model.inputs[0], model.outputs[0]
+    if prefix and not isinstance(model, keras.Sequential):
+        inputs, outputs = model.input, model.output  # as the outer model calls it
+    placeholders = keras.tree.map_structure(
+        lambda x: keras.Input(x.shape[1:], dtype=x.dtype if prefix else "float32"),
+        inputs,
+    )
+    graph = keras.Model(inputs, outputs)
+    return keras.models.clone_model(graph, placeholders, clone_function=tap)
 
 
 def record_calls(model: keras.Model) -> tuple[list[Call], Any]:
