@@ -374,7 +374,7 @@ def test_drawn_scenes_are_drawn_again_when_their_brushes_change(
     monkeypatch.setattr(synth, "__file__", str(package / "synth.py"))
     monkeypatch.setattr(synth, "draw_scenes", lambda *args, **options: 1 / 0)
     data.load_scenes("test")  # the same text elsewhere: still known
-    with open(package / "brushes.py", "a") as file:
+    with open(package / "nature.py", "a") as file:
         file.write("# changed\n")
     with pytest.raises(ZeroDivisionError):
         data.load_scenes("test")

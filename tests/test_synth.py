@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenecam import synth
+from scenecam.data import DRAWING_MODULES
 from scenecam.synth import CLASS_NAMES, draw_scene, draw_scenes
 
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
@@ -42,7 +43,7 @@ def test_the_painters_use_no_function_whose_last_bit_depends_on_the_processor():
         "intp", "isscalar", "maximum", "minimum", "ndarray", "ones_like", "random", "uint8",
         "where", "zeros", "zeros_like",
     }  # fmt: skip
-    for module in ("brushes", "synth"):
+    for module in DRAWING_MODULES:
         tree = ast.parse((ROOT / f"src/scenecam/{module}.py").read_text())
         nodes = list(ast.walk(tree))
         used = {

@@ -25,7 +25,14 @@ from scenecam.scenes import SceneSet
 DRAWN = {"train": (4000, 0), "test": (1200, 1)}
 
 # The modules whose text decides what a drawn scene looks like.
-DRAWING_MODULES = ("brushes", "synth")
+DRAWING_MODULES = (
+    "canvas",
+    "nature",
+    "town",
+    "landscapes",
+    "townscapes",
+    "synth",
+)
 
 
 class SkippedPictures(UserWarning):
