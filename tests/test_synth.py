@@ -38,10 +38,10 @@ def test_a_seed_gives_the_same_bytes_on_every_machine(size, expected):
 
 def test_the_painters_use_no_function_whose_last_bit_depends_on_the_processor():
     exact = {
-        "abs", "arange", "argsort", "array", "ascontiguousarray", "asarray", "broadcast_to",
-        "copyto", "count_nonzero", "empty", "float32", "float64", "full", "int64", "integer",
-        "intp", "isscalar", "maximum", "minimum", "ndarray", "ones_like", "random", "uint8",
-        "where", "zeros", "zeros_like",
+        "abs", "arange", "argsort", "array", "ascontiguousarray", "asarray",
+        "broadcast_to", "copyto", "count_nonzero", "empty", "float32", "float64",
+        "full", "int64", "integer", "intp", "isscalar", "maximum", "minimum",
+        "ndarray", "ones_like", "random", "uint8", "where", "zeros", "zeros_like",
     }  # fmt: skip
     for module in DRAWING_MODULES:
         tree = ast.parse((ROOT / f"src/scenecam/{module}.py").read_text())

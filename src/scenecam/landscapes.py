@@ -7,6 +7,7 @@ glaciers lie among mountains, mountains have woods at their feet, the sea has cl
 from __future__ import annotations
 
 import numpy as np
+
 from scenecam.canvas import (
     DOUBTFUL,
     FLOAT,

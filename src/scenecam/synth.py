@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from scenecam.canvas import Canvas, finish
 from scenecam.landscapes import forest, glacier, mountain, sea
 from scenecam.scenes import SceneSet

@@ -7,6 +7,7 @@ could bear either name.
 from __future__ import annotations
 
 import numpy as np
+
 from scenecam.canvas import (
     BUILDINGS,
     DOUBTFUL,
