@@ -295,7 +295,7 @@ def compare_maps(model, images, layers, ways):
             explainer = explainers[layer]
             targets = np.eye(CLASSES, dtype=np.float32)[[c] * len(images)]
             activations, gradients = explainer._gradient(
-                explainer.model, tf.constant(images), tf.constant(targets)
+                tf.constant(images), tf.constant(targets)
             )
             weights = explainer._compute_weights(gradients, activations)
             return np.asarray(explainer._apply_weights(weights, activations))

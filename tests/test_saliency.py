@@ -44,7 +44,7 @@ def network(relu):
         elif relu == "none":
             x = keras.layers.Activation("tanh")(x)
         if index == 0:
-            x = keras.layers.AveragePooling2D()(x)
+            x = keras.layers.AveragePooling2D(2)(x)
         layer.set_weights([step[1], step[2]])
         convolutions.append(layer)
     x = keras.layers.GlobalAveragePooling2D()(x)
@@ -156,13 +156,13 @@ def test_integrated_gradients_close_their_gap():
     logits = numpy_networks.forward(STEPS, IMAGES)[0]
     black = numpy_networks.forward(STEPS, 0 * IMAGES)[0]
     gaps = []
-    for steps in (4, 16, 64):
+    for steps in (1, 16, 256):
         found, gap = saliency.integrated_gradients(MODEL, IMAGES, steps=steps)
         rise = found.sum(axis=(2, 3, 4), dtype=float) - (logits - black)
         assert np.abs(rise - gap).max() < 1e-5 * np.abs(logits - black).max()
         gaps.append(np.abs(gap).max())
-    assert gaps[2] < gaps[1] < gaps[0]
-    assert gaps[2] < 0.02 * np.abs(logits - black).max()
+    assert gaps[1] < gaps[0] / 3
+    assert gaps[2] < gaps[0] / 30
 
 
 def test_integrated_gradients_take_a_baseline_and_the_predicted_class():
