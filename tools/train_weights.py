@@ -25,9 +25,11 @@ from scenecam import data, evaluation, models, scenes, training
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 0
 
-# A network without strides can start on small pictures: the kernels are the same, the
-# arithmetic a fraction, and the last epochs get used to the size it will be asked at.
-# Phases: side of the pictures, then the arguments of training.fit.
+# A network can start on small pictures: the kernels are the same, the arithmetic is a
+# fraction, and the last epochs get used to the size that it will be asked at. Phases:
+# side of the pictures, the builder's arguments that hold for this phase alone, and
+# those of training.fit. (A kernel with a gap of 2 pixels sees in a picture what one
+# without a gap sees in the same picture at half the size.)
 SHARED = {
     "batch_size": 64,
     "schedule": "cosine",
@@ -35,14 +37,20 @@ SHARED = {
     "label_smoothing": 0.1,
     "patience": 1000,  # the cosine ends each phase; the best epoch is kept anyway
 }
+GAP_CNN = {
+    "widths": (12, 16, 24, 32, 48),
+    "dilations": (1, 2, 4, 8, 8),
+    "normalise": True,
+}
+HALF_GAPS = {"dilations": (1, 1, 2, 4, 4)}
 RECIPES = {
     "photos-resnet": {
         "builder": "resnet",
         "arguments": {"depths": (1, 2, 2)},
         "valid": 0.08,
         "phases": [
-            (64, {"epochs": 36, "learning_rate": 2e-3}),
-            (96, {"epochs": 14, "learning_rate": 1e-3}),
+            (64, {}, {"epochs": 36, "learning_rate": 2e-3}),
+            (96, {}, {"epochs": 14, "learning_rate": 1e-3}),
         ],
     },
     "drawn-resnet": {
@@ -50,34 +58,26 @@ RECIPES = {
         "arguments": {},
         "valid": 0.1,
         "phases": [
-            (64, {"epochs": 12, "learning_rate": 2e-3}),
-            (96, {"epochs": 6, "learning_rate": 1e-3}),
+            (64, {}, {"epochs": 12, "learning_rate": 2e-3}),
+            (96, {}, {"epochs": 5, "learning_rate": 1e-3}),
         ],
     },
     "photos-gap_cnn": {
         "builder": "gap_cnn",
-        "arguments": {
-            "widths": (12, 16, 24, 32, 48),
-            "dilations": (1, 2, 4, 8, 8),
-            "normalise": True,
-        },
+        "arguments": GAP_CNN,
         "valid": 0.08,
         "phases": [
-            (48, {"epochs": 20, "learning_rate": 4e-3}),
-            (96, {"epochs": 3, "learning_rate": 1e-3}),
+            (48, HALF_GAPS, {"epochs": 12, "learning_rate": 4e-3}),
+            (96, {}, {"epochs": 2, "learning_rate": 1e-3}),
         ],
     },
     "drawn-gap_cnn": {
         "builder": "gap_cnn",
-        "arguments": {
-            "widths": (12, 16, 24, 32, 48),
-            "dilations": (1, 2, 4, 8, 8),
-            "normalise": True,
-        },
+        "arguments": GAP_CNN,
         "valid": 0.1,
         "phases": [
-            (48, {"epochs": 20, "learning_rate": 4e-3}),
-            (96, {"epochs": 3, "learning_rate": 1e-3}),
+            (48, HALF_GAPS, {"epochs": 14, "learning_rate": 4e-3}),
+            (96, {}, {"epochs": 2, "learning_rate": 1e-3}),
         ],
     },
 }
@@ -120,7 +120,7 @@ def train_one(name, pictures, test, *, resume=False):
     if not resume:
         shutil.rmtree(folder, ignore_errors=True)
     model, history = None, {"side": []}
-    for number, (side, settings) in enumerate(recipe["phases"], start=1):
+    for number, (side, own, settings) in enumerate(recipe["phases"], start=1):
         print(
             f"{name}: phase {number}, {side} pixels, {len(train)} pictures", flush=True
         )
@@ -129,7 +129,7 @@ def train_one(name, pictures, test, *, resume=False):
             (side, side, 3),
             num_classes=len(train.class_names),
             seed=SEED,
-            **recipe["arguments"],
+            **recipe["arguments"] | own,
         )
         if model is not None:
             next_model.set_weights(model.get_weights())
