@@ -75,6 +75,19 @@ def test_maps_are_raw_native_and_of_every_class(method):
         assert_close(found[layer], EXPECTED[method][layer])
 
 
+@pytest.mark.parametrize("method", ["cam", *METHODS])
+def test_the_functions_of_two_arrays_are_what_class_maps_computes(method):
+    logits, inputs, marked = numpy_networks.forward(STEPS["gap"], IMAGES)
+    one = np.zeros_like(logits)
+    one[:, 2] = 1
+    gradients = numpy_networks.backward(STEPS["gap"], inputs, one)["features"]
+    both = [np.asarray(x, np.float32) for x in (marked["features"], gradients)]
+    expected = EXPECTED[method]["features"][:, 2]
+    assert_close(getattr(cam, method)(*both).numpy(), expected)
+    found = cam.class_maps(MODELS["gap"], IMAGES, method=method)["features"]
+    assert_close(found[:, 2], expected)
+
+
 def test_several_methods_come_from_one_call():
     found = cam.class_maps(MODELS["gap"], IMAGES, method=("cam", "hires_cam"))
     assert list(found) == ["cam", "hires_cam"]

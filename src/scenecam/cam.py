@@ -21,6 +21,7 @@ from scenecam.methods import (
     hires_cam,
     layer_cam,
     score_cam,
+    weighted_sums,
     xgrad_cam,
 )
 from scenecam.passes import (
@@ -173,6 +174,10 @@ def _fold_pass(found, model, images, methods, layers, chosen, batch_size) -> Non
     def fold(activations: tf.Tensor, gradients: tf.Tensor) -> dict[str, tf.Tensor]:
         return {name: FOLDED[name](activations, gradients) for name in methods}
 
+    def finish(activations: tf.Tensor, folded: tf.Tensor) -> tf.Tensor:
+        of_channels = folded.shape.rank == 3
+        return weighted_sums(activations, folded) if of_channels else folded
+
     wanted = chosen.shape[1]
     rounds = -(-wanted // CLASSES_PER_PASS)
     count = -(-wanted // rounds)  # classes per round; the last is filled up
@@ -180,7 +185,7 @@ def _fold_pass(found, model, images, methods, layers, chosen, batch_size) -> Non
     step = keep(
         model,
         ("maps", methods, tuple(layers), count, dtype),
-        lambda: compile_pass(model, layers, count, dtype, fold),
+        lambda: compile_pass(model, layers, count, dtype, fold, finish=finish),
     )
     columns = np.minimum(np.arange(rounds * count), wanted - 1).reshape(rounds, count)
     for start in range(0, len(images), batch_size):

@@ -5,6 +5,10 @@ feature maps or activations, and the gradient of one class's logit with respect 
 `cam.class_maps` computes both arrays and calls them; they also take arrays from
 anywhere else. None applies the final ReLU of the papers: that is display.
 
+Most weight whole channels. Their weights are functions of their own, since the weights
+of all classes together are one matrix: multiplied with the activations once, it yields
+the maps of all classes.
+
 In the equations A_k(x, y) is channel k of the activations, S_c the logit of class c,
 G_k(x, y) = dS_c / dA_k(x, y) its gradient, and Z = h * w the number of cells.
 """
@@ -17,6 +21,41 @@ import tensorflow as tf
 def weighted_sum(activations: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Sum the channels, each with its weight: (n, h, w, k), (n, k) -> (n, h, w)."""
     return tf.einsum("nhwk,nk->nhw", activations, weights)
+
+
+def weighted_sums(activations: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """`weighted_sum` for c sets of weights: (n, h, w, k), (n, c, k) -> (n, c, h, w)."""
+    n, h, w, k = tf.unstack(tf.shape(activations))
+    cells = tf.reshape(activations, (n, h * w, k))
+    sums = tf.matmul(weights, cells, transpose_b=True)
+    return tf.reshape(sums, (n, -1, h, w))
+
+
+def summed_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """Weigh for CAM: Z times the mean gradient, the dense weights of the class."""
+    cells = tf.cast(tf.reduce_prod(tf.shape(activations)[1:3]), tf.float32)
+    return cells * mean_gradients(activations, gradients)
+
+
+def mean_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """Weigh for Grad-CAM: the mean gradient of each channel."""
+    return tf.reduce_mean(gradients, axis=(1, 2))
+
+
+def positive_shares(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """Weigh for Grad-CAM++: sum_xy relu(G_k) / (2 + relu(G_k) sum_xy A_k)."""
+    gradients = tf.broadcast_to(gradients, tf.shape(activations))
+    positive = tf.nn.relu(gradients)
+    total = tf.reduce_sum(activations, axis=(1, 2), keepdims=True)
+    shares = tf.math.divide_no_nan(positive, 2.0 + positive * total)
+    return tf.reduce_sum(shares, axis=(1, 2))
+
+
+def weighted_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """Weigh for XGrad-CAM: the mean gradient of each channel, weighted by A_k."""
+    above = tf.reduce_sum(activations * gradients, axis=(1, 2))
+    below = tf.reduce_sum(activations, axis=(1, 2))
+    return tf.math.divide_no_nan(above, below)
 
 
 def cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -42,8 +81,7 @@ def cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     -----
     Costs one forward pass for all classes together.
     """
-    cells = tf.cast(tf.reduce_prod(tf.shape(activations)[1:3]), tf.float32)
-    return cells * grad_cam(activations, gradients)
+    return weighted_sum(activations, summed_gradients(activations, gradients))
 
 
 def grad_cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -103,11 +141,7 @@ def grad_cam_pp(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     -----
     Costs the same pass as `grad_cam`.
     """
-    gradients = tf.broadcast_to(gradients, tf.shape(activations))
-    positive = tf.nn.relu(gradients)
-    total = tf.reduce_sum(activations, axis=(1, 2), keepdims=True)
-    shares = tf.math.divide_no_nan(positive, 2.0 + positive * total)
-    return weighted_sum(activations, tf.reduce_sum(shares, axis=(1, 2)))
+    return weighted_sum(activations, positive_shares(activations, gradients))
 
 
 def hires_cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -162,9 +196,7 @@ def xgrad_cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     -----
     Costs the same pass as `grad_cam`.
     """
-    above = tf.reduce_sum(activations * gradients, axis=(1, 2))
-    below = tf.reduce_sum(activations, axis=(1, 2))
-    return weighted_sum(activations, tf.math.divide_no_nan(above, below))
+    return weighted_sum(activations, weighted_gradients(activations, gradients))
 
 
 def layer_cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -222,13 +254,14 @@ def score_cam(activations: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
     return weighted_sum(activations, tf.nn.softmax(scores, axis=-1))
 
 
-# Methods that fold activations and gradients of the same pass.
+# What the pass computes for each class: weights of channels (n, channels), from which
+# `weighted_sums` makes the maps of all classes at once, or a map (n, h, w).
 FOLDED: dict[str, Callable] = {
-    "cam": cam,
-    "grad_cam": grad_cam,
-    "grad_cam_pp": grad_cam_pp,
+    "cam": summed_gradients,
+    "grad_cam": mean_gradients,
+    "grad_cam_pp": positive_shares,
     "hires_cam": hires_cam,
-    "xgrad_cam": xgrad_cam,
+    "xgrad_cam": weighted_gradients,
     "layer_cam": layer_cam,
 }
 METHODS = (*FOLDED, "score_cam")

@@ -24,6 +24,7 @@ def compile_pass(
     dtype: str,
     fold: Callable,
     *,
+    finish: Callable | None = None,
     guided: bool = False,
 ) -> Callable:
     """Compile one forward pass and one backward pass per class, for all layers at once.
@@ -48,6 +49,9 @@ def compile_pass(
         (n, h, w, channels): a layer's output and the gradient of one class's logit
         there (of shape (n, 1, 1, channels) where every cell has the same). Returns a
         dict of tensors with n as first axis.
+    finish : callable, optional
+        ``finish(activations, folded)``, called inside the pass with each tensor that
+        `fold` made, stacked over the classes as second axis; returns the final one.
     guided : bool
         Whether ReLUs pass only positive gradients back, as in guided backpropagation.
 
@@ -110,7 +114,13 @@ def compile_pass(
             return {name: maps[name] for name in layers}
 
         every = [one_class(index) for index in range(count)]
-        return tf.nest.map_structure(lambda *maps: tf.stack(maps, axis=1), *every)
+        maps = tf.nest.map_structure(lambda *each: tf.stack(each, axis=1), *every)
+        if finish is None:
+            return maps
+        return {
+            layer: {name: finish(outputs[layer], each) for name, each in folded.items()}
+            for layer, folded in maps.items()
+        }
 
     return compiled(
         step,
