@@ -170,6 +170,9 @@ def as_the_slow_implementation(subject):
         for layer, each in subject.maps[method].items():
             assert each.dtype == np.float32
             assert_close(each, expected[layer])
+    if subject.gap:
+        expected = numpy_networks.class_maps(steps, images, "cam")[subject.last]
+        assert_close(subject.cam, expected)
 
 
 def cam_is_grad_cam_times_cells(subject):
