@@ -184,3 +184,18 @@ def test_the_build_record_is_plain(small_book):
     assert book(small_book, "check")[0] == 0
     record = json.loads((small_book / "_build" / "chapters-passed.json").read_text())
     assert list(record) == ["01-small.ipynb"]
+
+
+def test_only_tensorflows_notes_are_left_out_of_the_log(tmp_path, capfd, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book as tool
+
+    lines = [
+        "WARNING: All log messages before absl::InitializeLog() is called are written",
+        "I0000 00:00:1795.63 7124 port.cc:153] oneDNN custom operations are on.",
+        "book/01-small.md:3: WARNING: undefined label: 'nowhere'",
+    ]
+    script = f"import sys; sys.stderr.write({chr(10).join(lines)!r}); sys.exit(3)"
+    code = tool.call_without_notes([sys.executable, "-c", script], cwd=tmp_path)
+    assert code == 3
+    assert capfd.readouterr().err.splitlines() == lines[2:]

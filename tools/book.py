@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_TAG = "nbval-check-output"
+# What TensorFlow says on import about the processor and the absent GPU, past its own
+# log level. Anything else on stderr is worth reading.
+NOTES = re.compile(r"WARNING: All log messages before absl|[IWE]0000 \d|To enable the")
 
 
 def kernel_environment() -> dict[str, str]:
@@ -86,13 +90,22 @@ def build(root: Path) -> int:
         output.mkdir(exist_ok=True)
         stamp.write_text(now)
     script = Path(sys.executable).with_name("jupyter-book")
-    command = [script, "build", root]
-    code = subprocess.call(
-        [*command, "-W", "-n", "--keep-going"], env=kernel_environment(), cwd=root
-    )
+    command = [script, "build", root, "-W", "-n", "--keep-going"]
+    code = call_without_notes(command, cwd=root)
     if code == 0:
         print(output / "html" / "index.html")
     return code
+
+
+def call_without_notes(command: list, *, cwd: Path) -> int:
+    """Run a command that starts kernels, without TensorFlow's notes on its stderr."""
+    process = subprocess.Popen(
+        command, env=kernel_environment(), cwd=cwd, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:
+        if not NOTES.match(line):
+            sys.stderr.write(line)
+    return process.wait()
 
 
 def chapters(root: Path) -> list[Path]:
