@@ -99,13 +99,13 @@ def build(root: Path) -> int:
 
 def call_without_notes(command: list, *, cwd: Path) -> int:
     """Run a command that starts kernels, without TensorFlow's notes on its stderr."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, env=kernel_environment(), cwd=cwd, stderr=subprocess.PIPE, text=True
-    )
-    for line in process.stderr:
-        if not NOTES.match(line):
-            sys.stderr.write(line)
-    return process.wait()
+    ) as process:
+        for line in process.stderr:
+            if not NOTES.match(line):
+                sys.stderr.write(line)
+    return process.returncode
 
 
 def chapters(root: Path) -> list[Path]:
@@ -159,6 +159,7 @@ def outputs(root: Path, names: list[str]) -> int:
             notebook,
             timeout=300,
             kernel_name="python3",
+            coalesce_streams=True,
             resources={"metadata": {"path": str(path.parent)}},
         ).execute(env=kernel_environment())
         for number, cell in enumerate(notebook.cells):
