@@ -82,6 +82,9 @@ def small_book(tmp_path):
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/01-small\n")
     (tmp_path / "src" / "helper.py").write_text("VALUE = 'first value'\n")
     (tmp_path / "data" / "numbers.txt").write_text("first number")
+    # What `make test` leaves behind must not become a page of the book.
+    (tmp_path / ".pytest_cache").mkdir()
+    (tmp_path / ".pytest_cache" / "README.md").write_text("# Not a chapter\n")
     source = (
         "import sys; sys.path.insert(0, '../src'); import helper\n"
         "print(helper.VALUE, '/', open('../data/numbers.txt').read())"
