@@ -41,3 +41,19 @@ def photographs():
     if not folder.is_dir():
         pytest.skip("no photographs beside the checkout (../shared/intel-scenes)")
     return folder
+
+
+@pytest.fixture
+def leaves_matplotlib_as_it_was(monkeypatch):
+    """No global setting may change, nothing be shown, no current Axes be asked for."""
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    def forbidden(*args, **kwargs):
+        raise AssertionError("figures must not use the global pyplot state")
+
+    for name in ("show", "gca", "gcf", "sca"):
+        monkeypatch.setattr(plt, name, forbidden)
+    before = dict(matplotlib.rcParams)
+    yield
+    assert dict(matplotlib.rcParams) == before

@@ -23,19 +23,7 @@ DRAWINGS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def leaves_matplotlib_as_it_was(monkeypatch):
-    """No global setting may change, nothing be shown, no current Axes be asked for."""
-
-    def forbidden(*args, **kwargs):
-        raise AssertionError("diagrams must not use the global pyplot state")
-
-    for name in ("show", "gca", "gcf", "sca"):
-        monkeypatch.setattr(plt, name, forbidden)
-    before = dict(matplotlib.rcParams)
-    yield
-    assert dict(matplotlib.rcParams) == before
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("leaves_matplotlib_as_it_was")
 
 
 def words(ax):
