@@ -115,11 +115,14 @@ def tf_keras_vis(model, images, layers, classes):
 
     explainer = Gradcam(model, clone=False)
 
+    # Unless told not to seek, it explains another layer where the named one is no
+    # convolution, and says nothing.
     def one(layer, c):
         return lambda: explainer(
             CategoricalScore([c] * len(images)),
             images,
             penultimate_layer=layer,
+            seek_penultimate_conv_layer=False,
             expand_cam=False,
             normalize_cam=False,
         )
@@ -207,7 +210,7 @@ def torch_ways(images):
             for e in explainers
             for c in range(CLASSES)
         ]
-    except ImportError as problem:
+    except (ImportError, RuntimeError) as problem:
         print(f"left out: captum ({problem})")
     try:
         from pytorch_grad_cam import GradCAM
@@ -218,7 +221,7 @@ def torch_ways(images):
             lambda c=c: explainer(pictures, [ClassifierOutputTarget(c)] * len(images))
             for c in range(CLASSES)
         ]
-    except ImportError as problem:
+    except (ImportError, RuntimeError) as problem:  # a torchvision that does not fit
         print(f"left out: grad-cam ({problem})")
     return ways
 
@@ -277,6 +280,7 @@ def compare_maps(model, images, layers, ways):
                 CategoricalScore([c] * len(images)),
                 images,
                 penultimate_layer=layer,
+                seek_penultimate_conv_layer=False,
                 expand_cam=False,
                 normalize_cam=False,
                 activation_modifier=lambda maps: maps,

@@ -533,6 +533,7 @@ maps = arrays.arrays(
 )
 
 
+@pytest.mark.filterwarnings("ignore::scenecam.images.NoEvidence")
 @given(maps)
 def test_unit_map_lies_in_0_to_1_and_keeps_order_and_peak(raw):
     unit = images.unit_map(raw)
@@ -547,6 +548,7 @@ def test_unit_map_lies_in_0_to_1_and_keeps_order_and_peak(raw):
         assert (np.diff(scaled[order]) >= 0).all()
 
 
+@pytest.mark.filterwarnings("ignore::scenecam.images.NoEvidence")
 @given(maps, st.floats(1e-3, 1e3))
 def test_unit_map_does_not_see_the_scale(raw, factor):
     scaled = raw.astype(np.float64) * factor
@@ -566,8 +568,16 @@ def test_signed_unit_map_mirrors_at_a_half(raw):
 def test_a_map_with_nothing_positive_gives_zeros(value):
     raw = np.full((2, 4, 4), value, np.float32)
     raw[1, 0, 0] = 2
-    unit = images.unit_map(raw)
+    with pytest.warns(images.NoEvidence, match="1 of 2 maps have no positive") as said:
+        unit = images.unit_map(raw)
     assert (unit[0] == 0).all() and unit[1].sum() == 1
+    assert (said[0].message.count, said[0].message.total) == (1, 2)
+    assert said[0].filename == __file__
+    with pytest.warns(images.NoEvidence, match="the map has no positive value"):
+        images.unit_map(raw[0])
+    # Neither both signs nor a shared scale is a map of which nothing is left.
+    images.unit_map(raw, positive=False)
+    images.unit_map(raw, limit=2)
 
 
 @pytest.mark.parametrize("tiny", [1e-45, 1e-38, 5e-324])

@@ -388,8 +388,9 @@ def test_overlay_is_that_of_images_and_its_bar_is_in_logits(limit):
     assert bar.get_ylabel() == "logits"
 
 
-def test_overlay_of_a_map_without_positive_evidence_draws():
-    ax = plots.show_overlay(PICTURES[0], -np.ones((4, 4)), opacity=0)
+def test_overlay_of_a_map_without_positive_evidence_draws_and_says_so():
+    with pytest.warns(images.NoEvidence):
+        ax = plots.show_overlay(PICTURES[0], -np.ones((4, 4)), opacity=0)
     np.testing.assert_array_equal(ax.images[0].get_array(), PICTURES[0])
 
 

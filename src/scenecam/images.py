@@ -25,6 +25,25 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MAX_PIXELS = 80_000_000
 
 
+class NoEvidence(UserWarning):
+    """Some maps hold nothing positive: nothing in the picture speaks for the class.
+
+    Attributes
+    ----------
+    count, total : int
+        How many maps of how many.
+    """
+
+    def __init__(self, count: int, total: int):
+        self.count, self.total = count, total
+        what = "the map has" if total == 1 else f"{count} of {total} maps have"
+        super().__init__(
+            f"{what} no positive value, no evidence for the class, and will show "
+            "nothing. Look at the class that is predicted, or at both signs with "
+            "positive=False."
+        )
+
+
 def read_image(path, *, size=None) -> np.ndarray:
     """Read a picture file as RGB.
 
@@ -198,6 +217,12 @@ def unit_map(class_map: np.ndarray, *, positive=True, limit=None) -> np.ndarray:
     ValueError
         If a value is NaN or infinite, or `limit` is negative.
 
+    Warns
+    -----
+    NoEvidence
+        If a map has nothing positive, which is a result and not an error. Not with a
+        `limit`: on a scale shared with other maps, dark means what it says.
+
     Notes
     -----
     The ReLU is that of Grad-CAM, Selvaraju et al. 2017 (arXiv:1610.02391), equation 2.
@@ -208,6 +233,8 @@ def unit_map(class_map: np.ndarray, *, positive=True, limit=None) -> np.ndarray:
         values = np.maximum(values, 0)
     if limit is None:
         top = np.abs(values).max(axis=(-2, -1), keepdims=True)
+        if positive and not top.all():
+            warnings.warn(NoEvidence(int((top == 0).sum()), top.size), stacklevel=2)
     elif np.isfinite(limit) and limit >= 0:
         top = np.full((1, 1), limit, np.float64)
     else:
