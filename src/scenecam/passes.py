@@ -104,13 +104,19 @@ def compile_pass(
         if others:  # traced once, not once per class
             backward = compiled(backward, tf.TensorSpec(logits.shape, logits.dtype))
 
+        known = {
+            name: pooled_gradients(seen["call"], classes, outputs[name])
+            for name in pooled
+        }
+
         def one_class(index: int) -> dict[str, dict]:
-            chosen = classes[:, index]
-            target = tf.one_hot(chosen, anatomy.num_classes, dtype=logits.dtype)
-            maps = backward(target) if others else {}
+            maps = {}
+            if others:
+                chosen = classes[:, index]
+                target = tf.one_hot(chosen, anatomy.num_classes, dtype=logits.dtype)
+                maps = backward(target)
             for name in pooled:
-                gradients = pooled_gradients(seen["call"], chosen, outputs[name])
-                maps[name] = fold(outputs[name], gradients)
+                maps[name] = fold(outputs[name], known[name][index])
             return {name: maps[name] for name in layers}
 
         every = [one_class(index) for index in range(count)]
@@ -153,12 +159,17 @@ def guide(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     return tf.identity(outputs), tf.nn.relu
 
 
-def pooled_gradients(call: Call, classes: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-    """Gradient of a logit below global average pooling: kernel column / cells."""
+def pooled_gradients(
+    call: Call, classes: tf.Tensor, outputs: tf.Tensor
+) -> list[tf.Tensor]:
+    """Gradients below global average pooling, a tensor (n, 1, 1, channels) per class.
+
+    Each is the class's column of the kernel, divided by the number of cells.
+    """
     kernel = tf.cast(tf.convert_to_tensor(call.layer.kernel), tf.float32)
     cells = tf.cast(tf.reduce_prod(tf.shape(outputs)[1:3]), tf.float32)
-    columns = tf.gather(tf.transpose(kernel), classes)  # (n, channels)
-    return columns[:, None, None, :] / cells
+    columns = tf.gather(tf.transpose(kernel) / cells, classes)  # (n, c, channels)
+    return tf.unstack(columns[:, :, None, None, :], axis=1)
 
 
 def check_gradients(gradients: dict[str, Any]) -> None:
