@@ -190,9 +190,9 @@ def _fold_pass(found, model, images, methods, layers, chosen, batch_size) -> Non
     columns = np.minimum(np.arange(rounds * count), wanted - 1).reshape(rounds, count)
     for start in range(0, len(images), batch_size):
         rows = slice(start, start + batch_size)
-        batch = tf.constant(images[rows], dtype)
+        batch = tf.convert_to_tensor(images[rows], dtype)  # without a copy, if it can
         for some in columns:
-            part = step(batch, tf.constant(chosen[rows][:, some]))
+            part = step(batch, tf.convert_to_tensor(chosen[rows][:, some]))
             for layer, by_method in part.items():
                 for method, maps in by_method.items():
                     shape = (*chosen.shape, *maps.shape[2:])

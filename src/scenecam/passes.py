@@ -244,8 +244,13 @@ def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
         For a wrong type, rank, size, number, dtype or range, or numbers not finite.
     """
     wanted = tuple(model.inputs[0].shape[1:])
-    shown = "(n, " + ", ".join("any" if d is None else str(d) for d in wanted) + ")"
     images = images if isinstance(images, np.ndarray) else np.asarray(images)
+    sound = images.dtype.kind in "uif" and _fits(images.shape[1:], wanted)
+    if sound and len(images):
+        if images.dtype.kind == "f":
+            _check_range(model, images)
+        return images
+    shown = "(n, " + ", ".join("any" if d is None else str(d) for d in wanted) + ")"
     if images.dtype.kind not in "uif":
         raise TypeError(
             f"`images` must be an array of numbers, uint8 or float, of shape {shown}; "
@@ -256,16 +261,12 @@ def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
             f"`images` must be a batch {shown}; received one picture {images.shape}. "
             "Pass images[None]."
         )
-    if not images.ndim or not _fits(images.shape[1:], wanted):
+    if not sound:
         raise ValueError(
             f"`images` must have the shape {shown} that model '{model.name}' was built "
             f"for; received {images.shape}. Resize with scenecam.images.resize_image."
         )
-    if not len(images):
-        raise ValueError("`images` is empty: there is no picture to explain.")
-    if images.dtype.kind == "f":
-        _check_range(model, images)
-    return images
+    raise ValueError("`images` is empty: there is no picture to explain.")
 
 
 def _fits(shape: tuple, wanted: tuple) -> bool:
