@@ -326,8 +326,8 @@ def report(title, times, pictures, unit):
     print("| way | ms a picture | x forward | x scenecam |")
     print("|---|---:|---:|---:|")
     for name, ms in times.items():
-        to_ours = ms / times["scenecam"] if "scenecam" in times else float("nan")
-        ratios = f"{ms / times[unit]:,.2f} | {to_ours:,.2f}"
+        to_ours = f"{ms / times['scenecam']:,.2f}" if "scenecam" in times else "-"
+        ratios = f"{ms / times[unit]:,.2f} | {to_ours}"
         print(f"| {name} | {ms / pictures:,.1f} | {ratios} |")
 
 
