@@ -100,6 +100,16 @@ def test_lossless_formats_come_back_exactly(form):
     np.testing.assert_array_equal(images.decode_image(encoded(PICTURE, form)), PICTURE)
 
 
+@pytest.mark.parametrize(
+    "shape, bounded", [((30, 40), (30, 40)), ((100, 50), (60, 30)), ((1, 900), (1, 60))]
+)
+def test_a_picture_is_bounded_by_its_longest_side(shape, bounded, rng):
+    image = rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
+    got = images.bound_image(image, 60)
+    assert got.shape == (*bounded, 3)
+    np.testing.assert_array_equal(got, images.resize_image(image, bounded))
+
+
 def test_lossless_webp_and_still_gif_come_back():
     data = encoded(PICTURE, "WEBP", lossless=True)
     np.testing.assert_array_equal(images.decode_image(data), PICTURE)

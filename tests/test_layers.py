@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "town": {"canvas"},
     "landscapes": {"canvas", "nature", "town"},
     "townscapes": {"canvas", "nature", "town"},
-    "synth": {"canvas", "landscapes", "scenes", "townscapes"},
+    "shortcut": {"scenes"},
+    "synth": {"canvas", "landscapes", "scenes", "shortcut", "townscapes"},
     "cache": {"scenes"},
     "folders": {"images"},
     "data": {"cache", "folders", "images", "scenes", "synth"},
@@ -31,8 +32,26 @@ MAY_IMPORT = {
     "cam": {"anatomy", "methods", "passes"},
     "saliency": {"anatomy", "cam", "passes"},
     "evaluation": set(),
+    "agreement": {"images"},
+    "probing": {"agreement", "images"},
+    "judging": {"agreement", "images", "probing"},
     "plots": {"images"},
     "diagrams": set(),
+    "networks": {"anatomy", "cam", "images", "models", "passes"},
+    "results": {"images"},
+    "explain": {"folders", "images", "results"},
+    "sheets": {"images", "plots", "results"},
+    "arguments": set(),
+    "terminal": set(),
+    "cli": {
+        "arguments",
+        "explain",
+        "networks",
+        "results",
+        "sheets",
+        "terminal",
+    },
+    "__main__": {"cli"},
 }
 TENSORFLOW = {
     "batches",
@@ -45,6 +64,7 @@ TENSORFLOW = {
     "passes",
     "cam",
     "saliency",
+    "networks",
 }
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 

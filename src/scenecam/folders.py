@@ -241,7 +241,7 @@ def _class_names(root: Path, class_names) -> tuple[str, ...]:
 
 def _class_files(folder: Path) -> list[str]:
     """Return the paths of all pictures in a class folder, from the folder above it."""
-    files = _pictures(folder) if folder.is_dir() else []
+    files = list_pictures(folder) if folder.is_dir() else []
     if not files:
         raise ValueError(
             f"the class folder {shown_path(folder)} holds no pictures. "
@@ -250,8 +250,11 @@ def _class_files(folder: Path) -> list[str]:
     return [os.path.join(folder.name, file) for file in files]
 
 
-def _pictures(folder: Path) -> list[str]:
-    """Return the paths of all pictures at any depth under a folder, sorted."""
+def list_pictures(folder: Path) -> list[str]:
+    """Return the paths, from a folder, of all pictures at any depth in it, sorted.
+
+    Raises ValueError for a folder that cannot be read.
+    """
     found, seen, waiting = [], set(), [""]
     while waiting:
         inner = waiting.pop()

@@ -161,6 +161,19 @@ def resize_image(image: np.ndarray, size) -> np.ndarray:
     return _to_array(Image.fromarray(image), size)
 
 
+def bound_image(image: np.ndarray, side: int) -> np.ndarray:
+    """Shrink a picture, uint8 (h, w, 3), so that its longest side is at most `side`.
+
+    The aspect ratio stays, to a pixel; a smaller picture comes back unchanged.
+    """
+    _check_image(image)
+    longest = max(image.shape[:2])
+    if longest <= side:
+        return image
+    height, width = (max(1, round(each * side / longest)) for each in image.shape[:2])
+    return resize_image(image, (height, width))
+
+
 def check_images(images, *, name: str = "images") -> None:
     """Raise unless `images` is a batch of pictures: uint8 of shape (n, h, w, 3).
 

@@ -11,6 +11,9 @@ import numpy as np
 from scenecam.canvas import Canvas, finish
 from scenecam.landscapes import forest, glacier, mountain, sea
 from scenecam.scenes import SceneSet
+
+# Not used here: who makes scenes finds the shortcut to plant in them beside them.
+from scenecam.shortcut import plant_mark as plant_mark
 from scenecam.townscapes import buildings, street
 
 CLASS_NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")

@@ -1,0 +1,276 @@
+"""Maps against maps: do they agree, and do they follow the model and the picture.
+
+A map that stays as it is when the weights are shuffled shows nothing that the model has
+learnt; one that stays where it is when the picture moves shows nothing in the picture.
+`scenecam.judging` offers all of this under its own name.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from scenecam.images import check_images, upsample_map
+
+
+def fit_maps(maps: np.ndarray, size, *, name: str = "maps") -> np.ndarray:
+    """Check a stack of maps and resize it, so that equal values stay equal.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n, h, w)
+        Finite values of any sign.
+    size : (int, int), optional
+        Height and width; None checks only.
+    name : str
+        What to call the maps in an error.
+
+    Returns
+    -------
+    ndarray of shape (n, *size), float32
+        In the units of `maps`.
+
+    Raises
+    ------
+    TypeError
+        If the values are no real numbers.
+    ValueError
+        If the shape is another one, nothing is there, or a value is NaN or infinite.
+    """
+    values = np.asarray(maps)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers; received {values.dtype}.")
+    if values.ndim != 3 or 0 in values.shape:
+        raise ValueError(
+            f"{name} must have shape (n, h, w), one map per picture; received "
+            f"{values.shape}. Take one class of class_maps: maps['features'][:, 0]."
+        )
+    with np.errstate(over="ignore"):  # what float32 cannot hold is counted as infinite
+        values = values.astype(np.float32, copy=False)
+    bad = values.size - np.count_nonzero(np.isfinite(values))
+    if bad:
+        raise ValueError(
+            f"{name} holds {bad} values of {values.size} that are NaN or infinite. "
+            "Look for them in the model's weights or in the pictures."
+        )
+    if size is None or values.shape[1:] == tuple(size):
+        return values
+    large = upsample_map(values, size)
+    # Interpolation rounds: equal cells come out unequal in the last digit, and a flat
+    # map would have one brightest pixel. Twenty bits below the maximum are kept.
+    top = large.max(axis=(1, 2), keepdims=True).astype(np.float64)
+    depth = np.abs(large).max(axis=(1, 2), keepdims=True)
+    quantum = np.where(top > 0, top, np.where(depth > 0, depth, 1.0)) / 2**20
+    steps = large / quantum
+    np.rint(steps, out=steps)
+    return np.multiply(steps, quantum, out=steps).astype(np.float32)
+
+
+def rank_correlation(maps_a: np.ndarray, maps_b: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of two maps of each picture.
+
+    Against maps of `saliency.occlusion` it tells how faithful a map is to what the
+    model does (Selvaraju et al., ICCV 2017, compare the two in this way).
+
+    Parameters
+    ----------
+    maps_a, maps_b : ndarray of shape (n, h, w)
+        Raw, signed; resized to the lower of the two heights and widths.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+        From -1 to 1; 1 is the same order of cells, 0 chance. Equal cells share their
+        mean rank. NaN where a map has one value throughout.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the maps are not of as many pictures, or hold anything but finite numbers.
+    """
+    a, b = fit_maps(maps_a, None, name="maps_a"), fit_maps(maps_b, None, name="maps_b")
+    if len(a) != len(b):
+        raise ValueError(
+            "`maps_a` and `maps_b` must be maps of the same pictures; received "
+            f"{len(a)} and {len(b)}."
+        )
+    size = tuple(np.minimum(a.shape[1:], b.shape[1:]))
+    ranks = [
+        stats.rankdata(fit_maps(maps, size).reshape(len(a), -1), axis=1)
+        for maps in (a, b)
+    ]
+    x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    correlation = np.full(len(a), np.nan)
+    np.divide((x * y).sum(axis=1), scale, out=correlation, where=scale > 0)
+    return np.clip(correlation, -1, 1)
+
+
+def weight_randomisation(
+    model: Any,
+    explain: Callable[[], np.ndarray],
+    *,
+    seed: int = 0,
+    layers: str | Sequence[str] | None = None,
+) -> dict[str, np.ndarray]:
+    """Shuffle the weights from the logits down; compare the maps with the intact ones.
+
+    A map that stays the same does not depend on what the model has learnt.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Changed in place while this runs and given back as it was, also after an error.
+    explain : callable
+        Takes nothing, returns the maps (n, h, w) of the model as it is at that moment.
+    seed : int
+        Same seed, same shuffles.
+    layers : str or sequence of str, optional
+        Where to stop and compare; every layer that has weights when None. The layers
+        between are shuffled all the same.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n,), float64
+        Layer, as in `cam.layer_names` -> `rank_correlation` with the intact maps when
+        this layer and all after it are shuffled, in the order of shuffling. Near 1: the
+        map ignores these weights; near 0: it needs them. NaN where a map is constant.
+
+    Raises
+    ------
+    TypeError
+        If `model` has no layers.
+    ValueError
+        If it has no weights, or `layers` names one without.
+
+    Notes
+    -----
+    The cascading randomisation of Adebayo et al. (NeurIPS 2018), with one difference:
+    the entries of each kernel, bias and statistic of batch normalisation change places
+    instead of being drawn anew. So every array keeps its distribution: activations keep
+    their scale, variances stay positive, and only what stands where is lost.
+    """
+    named = _weighted_layers(model)
+    layers = [layers] if isinstance(layers, str) else layers
+    unknown = [name for name in layers or () if name not in named]
+    if not named or unknown:
+        raise ValueError(
+            "`layers` must name layers that have weights, which are "
+            f"{list(named)}; received {unknown or layers}."
+        )
+    rng = np.random.default_rng(seed)
+    # Copied, as `explain` may fill one array again and again.
+    intact = np.array(explain())
+    weights = model.get_weights()
+    correlations = {}
+    try:
+        for name, layer in reversed(named.items()):
+            layer.set_weights(
+                [
+                    rng.permutation(array.ravel()).reshape(array.shape)
+                    for array in map(np.asarray, layer.get_weights())
+                ]
+            )
+            if layers is None or name in layers:
+                correlations[name] = rank_correlation(intact, explain())
+    finally:
+        model.set_weights(weights)
+    return correlations
+
+
+def shift_stability(
+    explain: Callable[[np.ndarray], np.ndarray],
+    images: np.ndarray,
+    *,
+    shift: tuple[int, int] = (8, 8),
+) -> np.ndarray:
+    """Whether the map moves with the picture.
+
+    Parameters
+    ----------
+    explain : callable
+        Takes uint8 pictures (n, h, w, 3), returns maps (n, h', w').
+    images : ndarray of shape (n, h, w, 3), uint8
+        RGB.
+    shift : (int, int)
+        Pixels down and to the right; negative ones go up and to the left. What comes
+        into the picture is its own mirror image.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+        `rank_correlation` of the map of the shifted picture with the shifted map, where
+        both lie inside the picture; 1 is a map that moves exactly along. NaN where a
+        map is constant there.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `images` are no pictures, the shift leaves nothing of them, or `explain`
+        returns no maps of as many pictures.
+
+    Notes
+    -----
+    When the shift is a whole number of the map's cells (of the stride of its layer),
+    cells are compared as they are; else both maps are enlarged to the picture first.
+    """
+    check_images(images)
+    height, width = images.shape[1:3]
+    down, right = shift
+    if abs(down) >= height or abs(right) >= width:
+        raise ValueError(
+            f"`shift` must be smaller than the picture, {height} x {width}; "
+            f"received {shift}."
+        )
+    # Copied, as `explain` may fill one array again and again.
+    still = fit_maps(np.array(explain(images)), None, name="explain(images)")
+    moved = fit_maps(explain(_shifted(images, shift)), None, name="explain(shifted)")
+    if len(still) != len(images):
+        raise ValueError(
+            f"`explain` must return one map per picture, {len(images)}; received "
+            f"{len(still)}."
+        )
+    rows, columns = (
+        step * cells / size
+        for step, cells, size in zip(
+            shift, still.shape[1:], (height, width), strict=True
+        )
+    )
+    if rows != int(rows) or columns != int(columns):
+        still, moved = (fit_maps(maps, (height, width)) for maps in (still, moved))
+        rows, columns = shift
+    rows, columns = int(rows), int(columns)
+    return rank_correlation(
+        moved[:, _overlap(rows), _overlap(columns)],
+        still[:, _overlap(-rows), _overlap(-columns)],
+    )
+
+
+def _overlap(step: int) -> slice:
+    """The part of an axis that something shifted by `step` still covers."""
+    return slice(step, None) if step >= 0 else slice(None, step)
+
+
+def _shifted(images: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
+    """The pictures moved by `shift`, mirrored into the strip that becomes free."""
+    pads = [(0, 0), *((max(step, 0), max(-step, 0)) for step in shift), (0, 0)]
+    wide = np.pad(images, pads, mode="symmetric")
+    height, width = images.shape[1:3]
+    top, left = (max(-step, 0) for step in shift)
+    return wide[:, top : top + height, left : left + width]
+
+
+def _weighted_layers(model: Any, prefix: str = "") -> dict[str, Any]:
+    """Layers that have weights by path, in order, also those of models within."""
+    if not hasattr(model, "layers") or not hasattr(model, "set_weights"):
+        raise TypeError(
+            f"`model` must be a Keras model; received a {type(model).__name__}."
+        )
+    found = {}
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            found |= _weighted_layers(layer, f"{prefix}{layer.name}/")
+        elif len(layer.get_weights()):
+            found[prefix + layer.name] = layer
+    return found
