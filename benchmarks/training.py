@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
-from scenecam import data, images, models, training
+from scenecam import data, images, models, recipes
 
 
 def main():
@@ -151,27 +151,16 @@ def plain_keras(folder, options, seed):
 def ours(train, valid, options, seed, growing):
     side = train.images.shape[1]
     small = options.epochs * 3 // 4 if growing else 0
-    phases = [(side * 2 // 3, small), (side, options.epochs - small)]
-    model, seconds = None, []
-    for side, epochs in phases:
-        if not epochs:
-            continue
-        network = models.resnet((side, side, 3), seed=seed)
-        if model is not None:
-            network.set_weights(model.get_weights())
-        model = network
-        history = training.fit(
-            model,
-            train,
-            valid,
-            epochs=epochs,
-            batch_size=options.batch,
-            seed=seed + len(seconds),
-            verbose=0,
-        )
-        seconds.append(history["seconds"])
+    plain = {"schedule": "constant", "weight_decay": 0.0, "label_smoothing": 0.0}
+    shared = {**plain, "learning_rate": 1e-3, "batch_size": options.batch}
+    sizes = [(side * 2 // 3, small), (side, options.epochs - small)]
+    phases = [(size, {}, {**shared, "epochs": n}) for size, n in sizes if n]
+    recipe = {"builder": "resnet", "arguments": {}, "phases": phases}
+    _, history = recipes.follow(recipe, train, valid, seed=seed, verbose=0)
+    ends = np.cumsum([settings["epochs"] for _, _, settings in phases])[:-1]
+    seconds = [part.tolist() for part in np.split(history["seconds"], ends)]
     # Only the last phase is judged at full size.
-    return seconds, history["val_accuracy"]
+    return seconds, history["val_accuracy"][-phases[-1][2]["epochs"] :]
 
 
 def measure(name, run, *arguments):

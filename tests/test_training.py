@@ -224,6 +224,42 @@ def epochs_done(folder):
         return len(json.loads(str(state["about"]))[1]["loss"])
 
 
+AVERAGED = {"epochs": 4, "averaging": 0.8, "learning_rate": 3e-3}
+
+
+def test_the_average_is_what_is_validated_kept_and_returned(tmp_path):
+    model, plain = network(), network()
+    history = fit(model, folder=tmp_path, **AVERAGED)
+    fit(plain, **AVERAGED | {"averaging": 0.0})
+    same(model, models.load_model(tmp_path / "best.keras"))
+    best = min(history["val_loss"])
+    assert loss_of(model, coloured(30, seed=1)) == pytest.approx(best, rel=1e-4)
+    assert any(
+        (a != b).any()
+        for a, b in zip(model.get_weights(), plain.get_weights(), strict=True)
+    )
+
+
+def test_an_averaged_run_that_was_cut_goes_on_the_same(tmp_path, monkeypatch):
+    whole = network()
+    history = fit(whole, **AVERAGED)
+    save = training._Run.save
+
+    def save_and_die(self):
+        save(self)
+        if len(self.history["loss"]) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Run, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            fit(network(), folder=tmp_path, **AVERAGED)
+    resumed = network(seed=99)
+    again = fit(resumed, folder=tmp_path, resume=True, **AVERAGED)
+    assert without_times(again) == without_times(history)
+    same(resumed, whole)
+
+
 # ---- Batches and augmentation
 
 
@@ -346,6 +382,7 @@ def test_what_is_printed(capsys):
         ({"schedule": "step"}, '`schedule` must be "constant" or "cosine"'),
         ({"resume": True}, "`resume` needs the `folder`"),
         ({"verbose": 3}, "`verbose` must be"),
+        ({"averaging": 1.0}, "`averaging` must be at least 0 and below 1"),
         ({"epochs": 0}, "`epochs` must be at least 1"),
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
     ],

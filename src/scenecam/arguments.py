@@ -8,6 +8,9 @@ from pathlib import Path
 
 from scenecam import __version__
 
+# Those that `recipes` has defaults for; importing it here would take seconds.
+BUILDERS = ("resnet", "gap_cnn", "plain_cnn", "seed_resnet")
+
 EXPLAIN_EPILOG = """\
 what is written, for a picture forest/1.jpg and the class sea:
   forest/1.jpg.npy              raw maps, float32 (classes, height, width): signed,
@@ -37,6 +40,62 @@ examples:
   scenecam show results --rows 10 --pages all
 """
 
+FETCH_EPILOG = """\
+photos   Intel's photographs of six kinds of scenes, from Kaggle through kagglehub,
+         without an account: data/photos/seg_train/seg_train/<class>/, and seg_test
+animals  the birds, cats, dogs and horses of CIFAR-10, 32 x 32 pixels, through Keras:
+         data/animals/train/<class>/, and test
+
+What is in data/ is whole, whenever the command is stopped: pictures are counted before
+they are moved there. The same command goes on after a stop. Where there is no network,
+it says which file to get by hand.
+
+examples:
+  scenecam fetch photos
+  scenecam fetch photos --from ~/Downloads/archive.zip
+  scenecam fetch animals --from cifar-10-python.tar.gz
+  scenecam fetch animals --from path/to/folder --again
+"""
+
+TRAIN_EPILOG = """\
+FOLDER has one folder of pictures for each class; or a train and a test part of such
+folders (train/ and test/, seg_train/seg_train/ and seg_test/seg_test/). The network
+learns from the train part. Where there is none, a fifth of every class, chosen by the
+pictures' names, stays out for `scenecam evaluate`; --part all learns from them too.
+
+what is written:
+  NAME.keras  the network; its probabilities are calibrated
+  NAME.json   its card: classes, data with checksum, recipe, seed, machine, scores on
+              the pictures set aside to choose the epoch, every epoch's numbers
+  NAME.run    while it trains: the state after each epoch, for --resume
+
+The same command gives the same weights on the same machine.
+
+examples:
+  scenecam train photos/ --out my.keras
+  scenecam train photos/ --out my.keras --resume
+  scenecam train photos/ --out maps.keras --builder gap_cnn --epochs 16
+  scenecam evaluate photos/ --weights my.keras --out report
+"""
+
+EVALUATE_EPILOG = """\
+FOLDER is as for `scenecam train`; its test part is taken. Where there is none, it is
+the same fifth of every class that `train` leaves out; --part all takes every picture.
+Classes are matched by name, in any order.
+
+what is written:
+  report.txt     accuracy with its 95 % interval, precision, recall and F1 score of
+                 every class, calibration error, confusions
+  report.json    the same numbers, not rounded
+  confusion.csv  the confusion matrix: row = true class, column = predicted class
+  confusion.png  the same as a figure
+  mistakes.csv   the pictures named wrongly, the surest mistake first
+
+examples:
+  scenecam evaluate photos/ --weights my.keras --out report
+  scenecam evaluate more-photos/ --part all --weights photos-resnet --out report
+"""
+
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser; what it parses has the command's name as `command`."""
@@ -49,6 +108,9 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_explain(commands)
     _add_show(commands)
+    _add_fetch(commands)
+    _add_train(commands)
+    _add_evaluate(commands)
     return parser
 
 
@@ -78,12 +140,6 @@ def _add_explain(commands) -> None:
         metavar="PHOTO_OR_FOLDER",
         help="picture files; folders are searched at every depth",
     )
-    add(
-        "--weights",
-        required=True,
-        metavar="NAME_OR_FILE",
-        help="shipped weights, such as photos-resnet, or a .keras or Keras 2 .h5 file",
-    )
     add("--out", required=True, metavar="DIR", help="folder to write to")
     add(
         "--classes",
@@ -99,12 +155,6 @@ def _add_explain(commands) -> None:
         "score_cam",
     )
     add("--layer", metavar="NAME", help="feature map to explain at (default: the last)")
-    add(
-        "--class-names",
-        metavar="NAME,NAME|@FILE",
-        help="names of the network's classes in their order, or a file with one in "
-        "each line (default: those of the card beside the weights, else class_0, ...)",
-    )
     look = command.add_argument_group("how maps are shown")
     look.add_argument(
         "--format", choices=("jpg", "png"), default="jpg", help="default: jpg"
@@ -130,20 +180,7 @@ def _add_explain(commands) -> None:
         help="one colour scale for all classes of a picture, so that they can be "
         "compared; without it each map is as bright as it can be",
     )
-    network = command.add_argument_group("the network's pictures")
-    network.add_argument(
-        "--pixels",
-        choices=("255", "unit", "signed"),
-        default="255",
-        help="the range it was trained on: 0 to 255 (default; also where its first "
-        "layer scales), 0 to 1, or -1 to 1",
-    )
-    network.add_argument(
-        "--input-size",
-        type=_positive,
-        metavar="PIXELS",
-        help="height and width, for a network that takes any",
-    )
+    _add_network(add, command.add_argument_group("the network's pictures"))
     add(
         "--batch-size",
         type=_positive,
@@ -177,10 +214,150 @@ def _add_show(commands) -> None:
     )
 
 
+def _add_fetch(commands) -> None:
+    command = _add_command(
+        commands,
+        "fetch",
+        FETCH_EPILOG,
+        "bring a public set of pictures into data/: photographs, or animals",
+    )
+    command.add_argument("set", choices=("photos", "animals"))
+    command.add_argument(
+        "--from",
+        dest="source",
+        metavar="ARCHIVE_OR_FOLDER",
+        help="take the set from a zip, a tar or a folder instead of downloading it",
+    )
+    command.add_argument(
+        "--again",
+        action="store_true",
+        help="replace the set if it was fetched before",
+    )
+
+
+def _add_train(commands) -> None:
+    command = _add_command(
+        commands, "train", TRAIN_EPILOG, "train a network on a folder of class folders"
+    )
+    add = command.add_argument
+    add("folder", metavar="FOLDER", help="one folder of pictures for each class")
+    add("--out", required=True, metavar="NAME.keras", help="file to write")
+    add(
+        "--builder",
+        choices=BUILDERS,
+        default="resnet",
+        help="the network: residual (default), without pooling, plain, or the report's",
+    )
+    add(
+        "--size",
+        type=_positive,
+        default=96,
+        metavar="PIXELS",
+        help="height and width at which it sees pictures (default: 96)",
+    )
+    add("--epochs", type=_positive, default=40, metavar="N", help="default: 40")
+    add(
+        "--batch-size",
+        type=_positive,
+        metavar="N",
+        help="pictures per step (default: 64, fewer where there are few pictures)",
+    )
+    add(
+        "--seed", type=_whole, default=0, metavar="N", help="of all chance (default: 0)"
+    )
+    add(
+        "--valid",
+        type=_share,
+        default=0.1,
+        metavar="0..1",
+        help="share of the pictures set aside to choose the epoch (default: 0.1)",
+    )
+    _add_part(add, "train")
+    again = command.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with a run that was stopped"
+    )
+    again.add_argument(
+        "--overwrite", action="store_true", help="replace the network or the run"
+    )
+
+
+def _add_evaluate(commands) -> None:
+    command = _add_command(
+        commands,
+        "evaluate",
+        EVALUATE_EPILOG,
+        "say how well a network names the pictures of a folder of class folders",
+    )
+    add = command.add_argument
+    add("folder", metavar="FOLDER", help="one folder of pictures for each class")
+    _add_network(add, command.add_argument_group("the network's pictures"))
+    add("--out", required=True, metavar="DIR", help="folder to write to")
+    _add_part(add, "test")
+    add(
+        "--batch-size",
+        type=_positive,
+        default=64,
+        metavar="N",
+        help="pictures at a time (default: 64)",
+    )
+
+
+def _add_network(add, group) -> None:
+    """Add what says which network it is, and, to the group, what it takes."""
+    add(
+        "--weights",
+        required=True,
+        metavar="NAME_OR_FILE",
+        help="shipped weights, such as photos-resnet, or a .keras or Keras 2 .h5 file",
+    )
+    add(
+        "--class-names",
+        metavar="NAME,NAME|@FILE",
+        help="names of the network's classes in their order, or a file with one in "
+        "each line (default: those of the card beside the weights, else class_0, ...)",
+    )
+    group.add_argument(
+        "--pixels",
+        choices=("255", "unit", "signed"),
+        default="255",
+        help="the range it was trained on: 0 to 255 (default; also where its first "
+        "layer scales), 0 to 1, or -1 to 1",
+    )
+    group.add_argument(
+        "--input-size",
+        type=_positive,
+        metavar="PIXELS",
+        help="height and width, for a network that takes any",
+    )
+
+
+def _add_part(add, default: str) -> None:
+    add(
+        "--part",
+        choices=("train", "test", "all"),
+        default=default,
+        help=f"which pictures of FOLDER (default: {default})",
+    )
+    add(
+        "--classes",
+        metavar="NAME[,NAME]",
+        help="take these class folders alone (default: all)",
+    )
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(
             f"expected a whole number from 1 up; got {text}"
+        )
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from 0 up; got {text}"
         )
     return int(text)
 

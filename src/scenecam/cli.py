@@ -196,7 +196,153 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"explain": _explain, "show": _show}
+def _fetch(arguments: argparse.Namespace) -> int:
+    """Put a public set of pictures into data/."""
+    from scenecam import fetching
+
+    fetching.fetch(
+        arguments.set,
+        source=arguments.source,
+        again=arguments.again,
+        say=lambda sentence: print(sentence, flush=True),
+        progress=with_progress,
+    )
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    """Train a network on a folder of class folders."""
+    with without_notes():
+        from scenecam import runs
+
+    out = Path(os.path.abspath(arguments.out))
+    again = {"resume": arguments.resume, "overwrite": arguments.overwrite}
+    _check_outside(out, arguments.folder)
+    runs.check_place(out, **again)
+    pictures, skipped = _load_pictures(arguments, arguments.size)
+    names = ("builder", "size", "epochs", "batch_size", "valid")
+    try:
+        card, trained = runs.train_network(
+            pictures,
+            out,
+            options={name: getattr(arguments, name) for name in names},
+            seed=arguments.seed,
+            **again,
+        )
+    except KeyboardInterrupt:
+        return _say(130, "interrupted; with --resume the same command goes on.")
+    if not trained:
+        print("Nothing is left to do: the network stands, and was made like this.")
+    scores, data = card["valid"], card["data"]
+    print(
+        f"{card['builder']} with {card['parameters']:,} parameters, "
+        f"{data['train']:,} pictures, {card['epochs']} epochs in "
+        f"{duration(60 * card['minutes'])}"
+    )
+    print(
+        f"accuracy {scores['accuracy']:.1%} on the {data['valid']:,} pictures that "
+        "chose the epoch; pictures that it has never seen tell more: scenecam evaluate"
+    )
+    print(f"Network: {out}")
+    _report_problems(skipped)
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    """Write how well a network names the pictures of a folder."""
+    os.environ.setdefault("MPLBACKEND", "Agg")  # no window is wanted
+    import numpy as np
+
+    with without_notes():
+        from scenecam import networks, reports
+
+        given = arguments.class_names
+        network = networks.open_network(
+            arguments.weights,
+            class_names=None if given is None else read_names(given),
+            pixels=arguments.pixels,
+            input_size=arguments.input_size,
+        )
+    out = Path(os.path.abspath(arguments.out))
+    _check_outside(out, arguments.folder)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{arguments.out} is a file. Name a folder with --out.")
+    pictures, skipped = _load_pictures(arguments, network.size)
+    places = reports.match_classes(pictures.class_names, network.class_names)
+    rows = _predictions(network, pictures.images, arguments.batch_size)
+    numbers = reports.write_report(
+        out,
+        about={
+            "network": arguments.weights,
+            "network SHA-256": network.sha256,
+            "pictures": f"{arguments.folder}, part {arguments.part}",
+        },
+        files=[os.path.relpath(path, arguments.folder) for path in pictures.paths],
+        labels=places[pictures.labels],
+        probabilities=np.stack(list(with_progress(rows, len(pictures)))),
+        class_names=network.class_names,
+    )
+    for line in reports.summary(numbers):
+        print(line)
+    print(f"Report: {out / reports.REPORT}")
+    return _report_problems(skipped)
+
+
+def _predictions(network, pictures, batch_size: int):
+    """Iterate over the probabilities of pictures that are as large as they must be."""
+    import numpy as np
+
+    for start in range(0, len(pictures), batch_size):
+        batch = pictures[start : start + batch_size]
+        yield from network.predict(np.stack([network.fit_picture(p) for p in batch]))
+
+
+def _load_pictures(arguments: argparse.Namespace, size):
+    """Return the pictures of a folder's part, and why some were left out."""
+    import warnings
+
+    from scenecam import data
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", data.SkippedPictures)
+        pictures = data.load_folder(
+            arguments.folder,
+            size=size,
+            split=None if arguments.part == "all" else arguments.part,
+            class_names=arguments.classes and read_names(arguments.classes),
+        )
+    skipped = []
+    for warning in caught:
+        if isinstance(warning.message, data.SkippedPictures):
+            skipped += warning.message.skipped.values()
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    print(
+        f"{counted(len(pictures), 'picture')} of {len(pictures.class_names)} classes "
+        f"(part {arguments.part}): {', '.join(pictures.class_names)}",
+        flush=True,
+    )
+    return pictures, skipped
+
+
+def _check_outside(out: Path, folder: str) -> None:
+    """Raise ValueError if what is to be written would lie among the pictures."""
+    if os.path.abspath(folder) in map(str, (out, *out.parents)):
+        raise ValueError(
+            f"--out {out} lies in the folder of pictures, where it would be taken for "
+            "a class. Choose another --out."
+        )
+
+
+COMMANDS = {
+    "explain": _explain,
+    "show": _show,
+    "fetch": _fetch,
+    "train": _train,
+    "evaluate": _evaluate,
+}
 
 
 def _say(code: int, sentence: str) -> int:
@@ -205,10 +351,12 @@ def _say(code: int, sentence: str) -> int:
 
 
 def _system_error(error: OSError) -> str:
+    if not error.errno:  # our own, and a sentence already
+        return str(error)
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in DISK_FULL:
         return (
-            f"the disk is full{where}. What the index holds is complete; make room, "
-            "and the same command goes on from there."
+            f"the disk is full{where}. What was written before is whole; make room, "
+            "and run the command again."
         )
     return f"{error.strerror or error}{where}."

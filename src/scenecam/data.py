@@ -154,6 +154,52 @@ def load_scenes(split: str = "train", *, size=96, count=None) -> SceneSet:
     return scenes
 
 
+def load_animals(split: str = "train", *, size=32, count=None) -> SceneSet:
+    """Load the birds, cats, dogs and horses of CIFAR-10, or a folder in their place.
+
+    It is the folder that the environment variable ``SCENECAM_ANIMALS`` names (a
+    relative path counts as in `load_scenes`); else ``data/animals``, where the command
+    ``scenecam fetch animals`` puts them.
+
+    Parameters
+    ----------
+    split : {"train", "test"}
+        Which part: 20,000 and 4,000 pictures of the fetched set.
+    size : int or (int, int)
+        Height and width of the pictures; 32 is their own.
+    count : int, optional
+        At most so many, from all classes alike; the others are not decoded.
+
+    Returns
+    -------
+    SceneSet
+        With `paths`, without `masks`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If they have not been fetched.
+    ValueError
+        If ``SCENECAM_ANIMALS`` names no folder of pictures, and as `load_folder`.
+    """
+    if split not in folders.PARTS:
+        raise ValueError(f"split must be 'train' or 'test'; received {split!r}.")
+    named = os.environ.get("SCENECAM_ANIMALS", "").strip()
+    folder = project_root() / "data" / "animals"
+    if named:
+        folder = _named_folder("SCENECAM_ANIMALS", named, "Name such a folder, or")
+    elif not folders.find_roots(folder):
+        raise FileNotFoundError(
+            f"there are no animals at {images.shown_path(folder)}. Fetch them with "
+            "`scenecam fetch animals`, or name a folder of class folders in "
+            "SCENECAM_ANIMALS."
+        )
+    scenes, warning = _load_folder(folder, size, split, None, count, True)
+    if warning:
+        warnings.warn(warning, stacklevel=2)
+    return scenes
+
+
 def scenes_name() -> str:
     """Return which set `load_scenes` uses: "photos" or "drawn".
 
@@ -200,6 +246,12 @@ def _chosen_folder() -> Path | None:
     if not named:
         photos = project_root() / "data" / "photos"
         return photos if folders.find_roots(photos) else None
+    remedy = "Name such a folder, or the word drawn, or"
+    return _named_folder("SCENECAM_SCENES", named, remedy)
+
+
+def _named_folder(variable: str, named: str, remedy: str) -> Path:
+    """Return the folder of class folders that an environment variable names."""
     given = Path(named).expanduser()
     # The book's chapters run in book/, but a path is typed where make is called.
     places = list(dict.fromkeys((Path.cwd() / given, project_root() / given)))
@@ -208,8 +260,8 @@ def _chosen_folder() -> Path | None:
             return place
     tried = " nor at ".join(images.shown_path(place) for place in places)
     raise ValueError(
-        f"SCENECAM_SCENES is {named!r}, but there is no folder of class folders with "
-        f"pictures at {tried}. Name such a folder, or the word drawn, or unset it."
+        f"{variable} is {named!r}, but there is no folder of class folders with "
+        f"pictures at {tried}. {remedy} unset it."
     )
 
 

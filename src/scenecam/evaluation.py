@@ -468,8 +468,8 @@ def expected_calibration_error(
 
     Notes
     -----
-    ECE = sum over bins of (count / n) |accuracy - confidence|: equation 3 of C. Guo et
-    al. (2017), "On calibration of modern neural networks", ICML.
+    ECE = sum over bins of (count / n) ``|accuracy - confidence|``: equation 3 of C.
+    Guo et al. (2017), "On calibration of modern neural networks", ICML.
     """
     parts = calibration(labels, probabilities, bins=bins)
     gap = np.nan_to_num(np.abs(parts["accuracy"] - parts["confidence"]))

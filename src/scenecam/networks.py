@@ -7,6 +7,7 @@ gives probabilities and class maps of a batch.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
@@ -94,6 +95,17 @@ class Network:
             picture = np.array(Image.fromarray(picture).convert("L"))[..., None]
         return picture
 
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        """Give probabilities, float32 (n, classes), of pictures (n, *size, channels).
+
+        Raises
+        ------
+        MemoryError
+            If the batch is too large for the device.
+        """
+        with _enough_memory(len(batch)):
+            return self._squash(self._read(scale_pixels(batch, self.pixels)))
+
     def answer(self, batch: np.ndarray) -> Answers:
         """Give probabilities and class maps of pictures, uint8 (n, *size, channels).
 
@@ -103,7 +115,7 @@ class Network:
             If the batch is too large for the device.
         """
         batch = scale_pixels(batch, self.pixels)
-        try:
+        with _enough_memory(len(batch)):
             logits = self._read(batch)
             classes = np.argmax(logits, axis=1)[:, None]
             if self.classes is not None:
@@ -116,11 +128,6 @@ class Network:
                 classes=classes,
                 batch_size=len(batch),
             )
-        except tf.errors.ResourceExhaustedError:
-            raise MemoryError(
-                f"{len(batch)} pictures at a time do not fit into memory. Choose a "
-                "smaller --batch-size."
-            ) from None
         return Answers(self._squash(logits), classes, maps[self.layer])
 
 
@@ -297,6 +304,17 @@ def _nearest(wanted: str, known: Sequence[str]) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return ", ".join(names[:20]) + more
+
+
+@contextlib.contextmanager
+def _enough_memory(count: int):
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError:
+        raise MemoryError(
+            f"{count} pictures at a time do not fit into memory. Choose a smaller "
+            "--batch-size."
+        ) from None
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -130,7 +130,9 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(
+    folder: Path, *, remedy: str = "Wait for it, or choose another --out."
+) -> Iterator[None]:
     """Keep a second run out of the folder for as long as this one goes on.
 
     Raises
@@ -150,8 +152,7 @@ def locked(folder: Path) -> Iterator[None]:
     except BlockingIOError:
         os.close(handle)
         raise ValueError(
-            f"another run is writing to {shown_path(folder)}. Wait for it, or choose "
-            "another --out."
+            f"another run is writing to {shown_path(folder)}. {remedy}"
         ) from None
     except OSError:  # some network file systems
         pass

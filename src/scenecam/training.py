@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm.auto import tqdm
 
-from . import batches
+from . import batches, reporters
 from .scenes import SceneSet
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -36,12 +34,13 @@ def fit(
     schedule: str = "constant",
     label_smoothing: float = 0.0,
     weight_decay: float = 0.0,
+    averaging: float = 0.0,
     augment: bool = True,
     patience: int = 15,
     folder: str | os.PathLike | None = None,
     resume: bool = False,
     seed: int = 0,
-    verbose: str | int = "auto",
+    verbose: str | int | keras.callbacks.Callback = "auto",
 ) -> dict[str, list[float]]:
     """Train a network on one part and keep its best epoch on another.
 
@@ -71,6 +70,9 @@ def fit(
         Share of each label that is spread over all classes.
     weight_decay : float
         Decoupled from the gradient; kernels only.
+    averaging : float in [0, 1)
+        What a running average of the weights keeps of itself at every step: 0.998 looks
+        back about 500 steps. If not 0, the average is what is validated and returned.
     augment : bool
         Whether training pictures are cropped, mirrored and recoloured at random.
     patience : int
@@ -81,9 +83,9 @@ def fit(
         Whether to go on from the state in `folder`, if there is one.
     seed : int
         Seed of the order and the augmentation; the model has its own.
-    verbose : {"auto", 0, 1, 2}
+    verbose : {"auto", 0, 1, 2} or keras.callbacks.Callback
         Silent, a progress bar, or a line per epoch; "auto" is the bar on a terminal
-        and the line elsewhere.
+        and the line elsewhere. A callback reports in its own way.
 
     Returns
     -------
@@ -106,11 +108,14 @@ def fit(
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1; received {value}.")
     _check_sets(model, train, valid)
-    reporter = _reporter(verbose, epochs)
+    reporter = verbose
+    if not isinstance(verbose, keras.callbacks.Callback):
+        plan = reporters.Plan(epochs, len(train))
+        reporter = reporters.make_reporter(verbose, plan)
     steps = len(train) // batch_size or 1
     rate = _learning_rate(learning_rate, schedule, steps * epochs)
     model.compile(
-        _optimizer(optimizer, rate, weight_decay),
+        _optimizer(optimizer, rate, weight_decay, averaging),
         loss=keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=label_smoothing
         ),
@@ -129,6 +134,7 @@ def fit(
         "schedule": schedule,
         "label_smoothing": label_smoothing,
         "weight_decay": weight_decay,
+        "averaging": averaging,
         "augment": augment,
         "patience": patience,
         "seed": seed,
@@ -148,6 +154,7 @@ def fit(
         )
     )
     num_classes = model.output_shape[-1]
+    averaged = [keras.callbacks.SwapEMAWeights()] if averaging else []
     model.fit(
         batches.training_batches(
             train,
@@ -166,7 +173,7 @@ def fit(
             valid, size=size, num_classes=num_classes
         ),
         shuffle=False,  # the batches are shuffled already
-        callbacks=[run, *reporter],
+        callbacks=[run, *averaged, reporter],
         verbose=0,
     )
     run.finish()
@@ -191,7 +198,7 @@ def augment_images(images: np.ndarray, *, seed: int) -> np.ndarray:
     return np.rint(keras.ops.convert_to_numpy(batch)).astype("uint8")
 
 
-# ---- State and report ----------------------------------------------------------------
+# ---- State ---------------------------------------------------------------------------
 
 
 class _Run(keras.callbacks.Callback):
@@ -228,12 +235,22 @@ class _Run(keras.callbacks.Callback):
                 "with a smaller `learning_rate`."
             )
         if losses[-1] == min(losses):
-            self.best = self.network.get_weights()
-            if self.folder is not None:
-                _replace(self.folder / "best.keras", self.network.save)
+            self.keep_best()
         if self.folder is not None:
             self.save()
         self.network.stop_training = self.is_over()
+
+    def keep_best(self):
+        last = self.network.get_weights()
+        if self.settings["averaging"]:
+            # What was validated is the average; the steps go on from the last weights.
+            self.network.optimizer.finalize_variable_values(
+                self.network.trainable_variables
+            )
+        self.best = self.network.get_weights()
+        if self.folder is not None:
+            _replace(self.folder / "best.keras", self.network.save)
+        self.network.set_weights(last)
 
     def is_over(self):
         losses = self.history["val_loss"]
@@ -290,68 +307,24 @@ def _replace(path, write):
         partial.unlink(missing_ok=True)
 
 
-class _Lines(keras.callbacks.Callback):
-    def __init__(self, epochs):
-        super().__init__()
-        self.epochs = epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        seconds = time.perf_counter() - self.started
-        print(
-            f"epoch {epoch + 1}/{self.epochs}  {_summary(logs)}  {seconds:.0f} s",
-            flush=True,
-        )
-
-
-class _Bar(keras.callbacks.Callback):
-    def __init__(self, epochs):
-        super().__init__()
-        self.epochs = epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.bar = tqdm(
-            total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.epochs}"
-        )
-        self.done = 0
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update(batch + 1 - self.done)
-        self.done = batch + 1
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.bar.set_postfix_str(_summary(logs))
-        self.bar.close()
-
-
-def _summary(logs):
-    return (
-        f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.3f}  "
-        f"val_loss {logs['val_loss']:.3f}  val_accuracy {logs['val_accuracy']:.3f}"
-    )
-
-
-def _reporter(verbose, epochs):
-    if verbose not in ("auto", 0, 1, 2):
-        raise ValueError(f'`verbose` must be "auto", 0, 1 or 2; received {verbose!r}.')
-    if verbose == "auto":
-        verbose = 1 if sys.stderr.isatty() else 2
-    return {0: [], 1: [_Bar(epochs)], 2: [_Lines(epochs)]}[verbose]
-
-
 # ---- Choices -------------------------------------------------------------------------
 
 
-def _optimizer(name, rate, weight_decay):
-    decay = weight_decay or None
-    if name == "adam":
-        optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
-    elif name == "sgd":
-        optimizer = keras.optimizers.SGD(
-            rate, momentum=0.9, nesterov=True, weight_decay=decay
+def _optimizer(name, rate, weight_decay, averaging):
+    if not 0 <= averaging < 1:
+        raise ValueError(
+            f"`averaging` must be at least 0 and below 1; received {averaging}."
         )
+    decay = weight_decay or None
+    shared = {
+        "weight_decay": decay,
+        "use_ema": averaging > 0,
+        "ema_momentum": averaging,
+    }
+    if name == "adam":
+        optimizer = keras.optimizers.Adam(rate, **shared)
+    elif name == "sgd":
+        optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **shared)
     else:
         raise ValueError(f'`optimizer` must be "adam" or "sgd"; received {name!r}.')
     if decay is not None:
