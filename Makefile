@@ -1,9 +1,11 @@
 # make book   build the HTML book           make test   lint, unit tests, every chapter
 # make lab    open the chapters in Jupyter  make weights   train the shipped weights again
+# make links  ask whether links still lead  make browser   look at the built book in Chromium
+# make art    draw the logo, icon and card again
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: book test lab weights outputs lock clean
+.PHONY: book test browser lab weights outputs links art lock clean
 book: .venv/installed
 	$(BIN)/python tools/book.py build
 
@@ -12,6 +14,11 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -q
 	$(BIN)/python tools/book.py check
+
+browser: book
+	$(BIN)/pip install -q -r tests/browser/requirements.txt -c requirements-lock.txt
+	$(BIN)/python tests/browser/fetch_axe.py
+	$(BIN)/python -m pytest -q tests/browser
 
 lab: .venv/installed
 	$(BIN)/pip install -q "jupyterlab>=4.2,<5" -c requirements-lock.txt
@@ -22,6 +29,12 @@ weights: .venv/installed
 
 outputs: .venv/installed
 	$(BIN)/python tools/book.py outputs
+
+links: book
+	$(BIN)/python tools/book.py links
+
+art: .venv/installed
+	$(BIN)/python tools/art.py
 
 lock:
 	uv pip compile --universal --python-version 3.10 --no-annotate --no-header --no-emit-package scenecam requirements.txt -o requirements-lock.txt

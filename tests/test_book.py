@@ -47,6 +47,19 @@ def test_each_chapter_has_at_least_two_outputs_that_nbval_compares(path):
     assert len(cells) >= 2
 
 
+def test_storing_outputs_keeps_what_a_page_says_of_itself(small_book):
+    path = small_book / "book" / "01-small.ipynb"
+    write_chapter(small_book, ("print(1)", None))
+    notebook = read(path)
+    said = {"html_meta": {"description": "What this page is about."}}
+    notebook.metadata.update(myst=said, other="left out")
+    nbformat.write(notebook, path)
+    code, log = book(small_book, "outputs")
+    assert code == 0, log
+    assert set(read(path).metadata) == {"kernelspec", "language_info", "myst"}
+    assert read(path).metadata["myst"] == said
+
+
 def test_the_contents_name_every_chapter_and_only_what_is_there():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     named = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
@@ -73,8 +86,9 @@ def write_chapter(root, *cells, name="01-small"):
 
 @pytest.fixture
 def small_book(tmp_path):
-    for folder in ("book", "src", "data"):
+    for folder in ("book", "src", "data", "tools"):
         (tmp_path / folder).mkdir()
+    shutil.copy(ROOT / "tools" / "book_pages.py", tmp_path / "tools")
     for name in ("_config.yml", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")

@@ -3,6 +3,7 @@
     python tools/book.py build                build the HTML book and print where it is
     python tools/book.py check [--fresh]      run every chapter under nbval
     python tools/book.py outputs [CHAPTER..]  strip chapters, keep the tagged outputs
+    python tools/book.py links                ask whether outside addresses still answer
 
 jupyter-book's execution cache sees a chapter's own cells and nothing else. What a
 chapter computes also depends on the library, the weights, the versions of the packages
@@ -22,6 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_TAG = "nbval-check-output"
+PAGE_WEIGHT = 2_000_000  # bytes, a page and its pictures
+MEMORY = 3_000_000_000  # bytes, the largest process of a chapter
 # What TensorFlow says on import about the processor and the absent GPU, past its own
 # log level. Anything else on stderr is worth reading.
 NOTES = re.compile(r"WARNING: All log messages before absl|[IWE]0000 \d|To enable the")
@@ -89,12 +92,26 @@ def build(root: Path) -> int:
             shutil.rmtree(output / name, ignore_errors=True)
         output.mkdir(exist_ok=True)
         stamp.write_text(now)
-    script = Path(sys.executable).with_name("jupyter-book")
-    command = [script, "build", root, "-W", "-n", "--keep-going"]
-    code = call_without_notes(command, cwd=root)
+    code = call_without_notes([*book_command(root), "-W", "-n"], cwd=root)
+    for page, weight in page_weights(output / "html").items():
+        if weight > PAGE_WEIGHT:
+            limit = f"more than the {PAGE_WEIGHT / 1e6:g} MB that a page may weigh"
+            print(f"{page}: {weight / 1e6:.2f} MB with its pictures, {limit}")
+            code = code or 1
     if code == 0:
         print(output / "html" / "index.html")
     return code
+
+
+def book_command(root: Path) -> list:
+    """Return the command that builds a book, of the Python that runs this."""
+    script = Path(sys.executable).with_name("jupyter-book")
+    return [script, "build", root, "--keep-going"]
+
+
+def links(root: Path) -> int:
+    """Ask the network whether the addresses that the book names still answer."""
+    return call_without_notes([*book_command(root), "--builder", "linkcheck"], cwd=root)
 
 
 def call_without_notes(command: list, *, cwd: Path) -> int:
@@ -106,6 +123,36 @@ def call_without_notes(command: list, *, cwd: Path) -> int:
             if not NOTES.match(line):
                 sys.stderr.write(line)
     return process.returncode
+
+
+def call_measured(command: list, *, cwd: Path) -> tuple[int, int]:
+    """Run a command that starts a kernel: its exit code, and its peak memory in bytes.
+
+    That of the largest process among the command and those it started.
+    """
+    process = subprocess.Popen(command, env=kernel_environment(), cwd=cwd)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return process.returncode, usage.ru_maxrss * unit
+
+
+def page_weights(html: Path) -> dict[str, int]:
+    """Return the bytes of each built page: the page itself and the pictures it shows.
+
+    Style, scripts and fonts are the same for all pages, are loaded once, and are not
+    counted.
+    """
+    found = {}
+    for page in sorted((html / "book").glob("*.html")):
+        text = page.read_text(encoding="utf-8")
+        shown = {
+            (page.parent / name).resolve()
+            for name in re.findall(r'<img[^>]*\ssrc="(?!data:|https?:)([^"]+)"', text)
+        }
+        pictures = sum(path.stat().st_size for path in shown if path.is_file())
+        found[page.name] = page.stat().st_size + pictures
+    return found
 
 
 def chapters(root: Path) -> list[Path]:
@@ -134,11 +181,11 @@ def check(root: Path, *, fresh: bool) -> int:
             continue
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
         options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
-        code = subprocess.call(
-            [*command, *options, str(path)],
-            env=kernel_environment(),
-            cwd=root,
-        )
+        code, peak = call_measured([*command, *options, str(path)], cwd=root)
+        print(f"{path.name}: {peak / 1e9:.2f} GB of memory at its peak")
+        if code == 0 and peak > MEMORY:
+            print(f"{path.name}: more than the {MEMORY / 1e9:g} GB that a chapter may")
+            code = 1
         worst = worst or code
         if code == 0:
             passed[path.name] = key
@@ -170,6 +217,7 @@ def outputs(root: Path, names: list[str]) -> int:
             cell.metadata.pop("execution", None)
             if KEPT_TAG not in cell.metadata.get("tags", []):
                 cell.outputs, cell.execution_count = [], None
+        said = notebook.metadata.get("myst")  # what the page says of itself
         notebook.metadata = {
             "kernelspec": {
                 "display_name": "Python 3",
@@ -177,6 +225,7 @@ def outputs(root: Path, names: list[str]) -> int:
                 "name": "python3",
             },
             "language_info": {"name": "python"},
+            **({"myst": said} if said else {}),
         }
         nbformat.write(notebook, path)
         print(f"{path.name}: run and stored")
@@ -191,12 +240,15 @@ def main() -> int:
     commands.add_parser("build", help="build the HTML book")
     checking = commands.add_parser("check", help="run every chapter under nbval")
     checking.add_argument("--fresh", action="store_true", help="also unchanged ones")
+    commands.add_parser("links", help="ask whether outside addresses still answer")
     storing = commands.add_parser("outputs", help="refresh the kept outputs")
     storing.add_argument("chapters", nargs="*")
     arguments = parser.parse_args()
     root = arguments.root.resolve()
     if arguments.command == "build":
         return build(root)
+    if arguments.command == "links":
+        return links(root)
     if arguments.command == "check":
         return check(root, fresh=arguments.fresh)
     return outputs(root, arguments.chapters)

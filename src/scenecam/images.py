@@ -30,8 +30,10 @@ class NoEvidence(UserWarning):
 
     Attributes
     ----------
-    count, total : int
-        How many maps of how many.
+    count : int
+        How many maps are without evidence.
+    total : int
+        Of how many.
     """
 
     def __init__(self, count: int, total: int):

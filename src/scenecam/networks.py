@@ -87,7 +87,7 @@ class Network:
 
         Returns
         -------
-        ndarray of shape (*size, channels), uint8
+        ndarray of shape ``(*size, channels)``, uint8
             Stretched, not cropped; grey by the luma weights of ITU-R 601.
         """
         picture = images.resize_image(picture, self.size)
@@ -96,7 +96,7 @@ class Network:
         return picture
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        """Give probabilities, float32 (n, classes), of pictures (n, *size, channels).
+        """Give float32 probabilities (n, classes) of pictures ``(n, *size, channels)``.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Network:
             return self._squash(self._read(scale_pixels(batch, self.pixels)))
 
     def answer(self, batch: np.ndarray) -> Answers:
-        """Give probabilities and class maps of pictures, uint8 (n, *size, channels).
+        """Give probabilities and class maps of uint8 pictures ``(n, *size, channels)``.
 
         Raises
         ------

@@ -1,0 +1,196 @@
+"""The pages as built: links, weight, pictures; and what stands on them by itself."""
+
+import ast
+import collections
+import html.parser
+import re
+import subprocess
+import sys
+import types
+
+import pytest
+from chapters import CHAPTERS, code_cells, read, tree_of
+from conftest import ROOT
+
+HTML = ROOT / "_build" / "html"
+built = pytest.mark.skipif(
+    not (HTML / "genindex.html").is_file(), reason="no book is built: `make book` first"
+)
+
+# The library's page.
+
+
+def test_the_librarys_page_has_every_module_that_chapters_import():
+    text = (ROOT / "book" / "api.md").read_text()
+    shown = set(re.findall(r"automodule:: scenecam\.(\w+)", text))
+    used = set()
+    for path in CHAPTERS:
+        for cell in code_cells(read(path)):
+            for node in ast.walk(tree_of(cell.source)):
+                if isinstance(node, ast.ImportFrom) and node.module == "scenecam":
+                    used |= {alias.name for alias in node.names}
+    inner = {"batches"}  # shown to say how it works, not to be called
+    assert used - inner <= shown, f"not on the page: {sorted(used - inner - shown)}"
+    for name in shown:
+        assert (ROOT / "src" / "scenecam" / f"{name}.py").is_file()
+        assert f"### scenecam.{name}\n" in text
+
+
+def test_every_module_stands_on_the_librarys_page_in_full_or_in_its_table(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book_pages
+
+    text = (ROOT / "book" / "api.md").read_text()
+    shown = re.findall(r"automodule:: scenecam\.(\w+)", text)
+    assert len(set(shown)) == len(shown)
+    assert {"recipes", "records", "runs", "reports", "fetching"} <= set(shown)
+    table = dict(book_pages.inner_modules(text))
+    assert all(len(said) > 15 for said in table.values())
+    named = {name.strip("`").removeprefix("scenecam.") for name in table}
+    files = (ROOT / "src" / "scenecam").glob("*.py")
+    assert named | set(shown) == {path.stem for path in files} - {"__init__"}
+    assert not named & set(shown)
+
+
+def test_the_fields_of_a_named_tuple_are_left_out(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book_pages
+
+    point = collections.namedtuple("Point", "x")
+    assert book_pages.skip_field(None, "class", "x", point.x, False, None)
+    assert book_pages.skip_field(None, "class", "f", len, False, None) is None
+
+
+def test_versions_are_computed(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book_pages
+    import numpy as np
+
+    rows = dict(book_pages.versions())
+    assert rows["numpy"] == np.__version__
+    assert rows["Python"].split(".")[:2] == [str(n) for n in sys.version_info[:2]]
+    assert "not installed" not in rows.values()
+
+
+# The pages as built.
+
+
+class Page(html.parser.HTMLParser):
+    """Addresses that a page names, and the places in it that can be linked to."""
+
+    def __init__(self):
+        super().__init__()
+        self.links, self.places, self.images = [], set(), []
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.places |= {found[key] for key in ("id", "name") if found.get(key)}
+        if tag == "img":
+            self.images.append(found)
+        for key in ("href", "src"):
+            if found.get(key):
+                self.links.append(found[key])
+
+
+def broken_links(folder):
+    pages = {}
+    for path in folder.rglob("*.html"):
+        if "_static" not in path.parts:
+            pages[path.resolve()] = page = Page()
+            page.feed(path.read_text(encoding="utf-8"))
+    for path, page in pages.items():
+        for link in page.links:
+            if re.match(r"[a-z]+:|//|\?", link) or link == "#":
+                continue
+            name, _, place = link.partition("#")
+            target = (path.parent / name.partition("?")[0]).resolve() if name else path
+            known = place in pages[target].places if target in pages else True
+            if not target.exists() or (place and not known):
+                yield f"{path.name}: {link}"
+
+
+@built
+def test_no_link_within_the_book_leads_nowhere():
+    assert sorted(set(broken_links(HTML))) == []
+
+
+@built
+def test_no_built_page_is_too_heavy(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book as tool
+
+    heavy = {
+        page: f"{weight / 1e6:.2f} MB"
+        for page, weight in tool.page_weights(HTML).items()
+        if weight > tool.PAGE_WEIGHT
+    }
+    assert not heavy
+
+
+@built
+def test_each_built_picture_has_words_for_those_who_do_not_see():
+    for path in (HTML / "book").glob("*.html"):
+        page = Page()
+        page.feed(path.read_text(encoding="utf-8"))
+        for image in page.images:
+            assert image.get("alt") is not None, f"{path.name}: {image.get('src')}"
+
+
+def test_large_figures_become_webp_and_charts_stay(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book_pages
+    import numpy as np
+    from docutils import nodes
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype="uint8")
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    Image.fromarray(noise[:20, :20]).save(tmp_path / "small.png")
+    images = [nodes.image(uri=f"/{name}.png") for name in ("large", "small", "none")]
+    app = types.SimpleNamespace(srcdir=tmp_path)
+    book_pages.lighten(app, nodes.container("", *images))
+    uris = [node["uri"] for node in images]
+    assert uris == ["/large.webp", "/small.png", "/none.png"]
+    with Image.open(tmp_path / "large.webp") as stored:
+        assert stored.format == "WEBP" and stored.size == (300, 300)
+
+
+def test_a_broken_link_and_a_heavy_page_are_noticed(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book as tool
+
+    (tmp_path / "book").mkdir()
+    (tmp_path / "_images").mkdir()
+    (tmp_path / "_images" / "a.png").write_bytes(bytes(3000))
+    text = '<h2 id="here"></h2><a href="#here"></a><a href="two.html#gone"></a>'
+    shown = '<img alt="" src="../_images/a.png"><img src="../_images/a.png">'
+    (tmp_path / "book" / "one.html").write_text(text + shown)
+    (tmp_path / "book" / "two.html").write_text('<a href="three.html"></a>')
+    assert sorted(broken_links(tmp_path)) == [
+        "one.html: two.html#gone",
+        "two.html: three.html",
+    ]
+    weights = tool.page_weights(tmp_path)
+    assert weights["one.html"] == len(text + shown) + 3000  # a picture counts once
+
+
+def test_the_memory_of_a_chapter_is_that_of_its_kernel_too(tmp_path):
+    kernel = "x = bytearray(300_000_000); x[::4096] = bytes(len(x[::4096]))"
+    child = f"import subprocess as s, sys; s.run([sys.executable, '-c', {kernel!r}])"
+    # From a small process: a child's peak starts at the size of what it is forked from.
+    script = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(ROOT / "tools")!r})
+import book
+print(*book.call_measured([sys.executable, "-c", {child!r}], cwd=Path(".")))
+print(*book.call_measured([sys.executable, "-c", "exit(3)"], cwd=Path(".")))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    (code, peak), (failed, _) = (
+        [int(word) for word in line.split()] for line in done.stdout.splitlines()
+    )
+    assert (code, failed) == (0, 3), done.stderr
+    assert 300e6 < peak < 400e6

@@ -1,0 +1,156 @@
+"""A Sphinx extension: what the pages say about themselves, computed in the build.
+
+`{package-versions}` is a table of what the book was built with, `{inner-modules}` one
+of the modules that the library's page leaves out. Each page's head gets the tags by
+which a link to it is shown elsewhere (Open Graph), from its own title and description.
+Figures that hold pictures are stored as WebP, which makes the heaviest chapters a third
+as heavy.
+"""
+
+import ast
+import os
+import platform
+import re
+import sys
+from html import escape
+from importlib import metadata
+from pathlib import Path
+
+from docutils import nodes
+from markupsafe import Markup
+from PIL import Image
+from sphinx.util.docutils import SphinxDirective
+
+PACKAGES = (
+    *("scenecam", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pillow"),
+    *("matplotlib", "seaborn", "ipywidgets", "anywidget", "jupyter-book", "myst-nb"),
+    *("sphinx", "sphinx-book-theme", "nbval"),
+)
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "scenecam"
+CARD = "_static/card.jpg"
+LARGE = 100_000  # bytes: a PNG above holds pictures, one below is a chart
+
+
+def versions() -> list[tuple[str, str]]:
+    """Return what runs here: Python, system, and each package with its version."""
+    processors = os.cpu_count() or 1
+    machine = f"{platform.system()} {platform.machine()}, {processors} processors"
+    rows = [("Python", platform.python_version()), ("system", machine)]
+    for name in PACKAGES:
+        try:
+            rows.append((name, metadata.version(name)))
+        except metadata.PackageNotFoundError:
+            rows.append((name, "not installed"))
+    return rows
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> nodes.table:
+    """Return a table; a cell in backticks is code."""
+
+    def row(cells):
+        row = nodes.row()
+        for text in cells:
+            kind = nodes.literal if text.startswith("`") else nodes.inline
+            content = kind(text=text.strip("`"))
+            row += nodes.entry("", nodes.paragraph("", "", content))
+        return row
+
+    columns = [nodes.colspec(colwidth=1) for _ in head]
+    body = nodes.tbody("", *map(row, rows))
+    group = nodes.tgroup("", *columns, nodes.thead("", row(head)), body, cols=len(head))
+    return nodes.table("", group, classes=["colwidths-auto"])
+
+
+class PackageVersions(SphinxDirective):
+    """A table with a row for each package."""
+
+    def run(self) -> list[nodes.Node]:
+        """Make the table; the page that has it is read again in every build."""
+        self.env.note_reread()
+        return [table(("what", "version"), versions())]
+
+
+def inner_modules(page: str) -> list[tuple[str, str]]:
+    """Return the modules that `page` does not document, and what each is for."""
+    shown = set(re.findall(r"automodule:: scenecam\.(\w+)", page))
+    found = []
+    for path in sorted(PACKAGE.glob("*.py")):
+        if path.stem in shown or path.stem == "__init__":
+            continue
+        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        # The first sentence of a docstring: all that a table has room for.
+        found.append((f"`scenecam.{path.stem}`", said.split("\n")[0].replace("`", "")))
+    return found
+
+
+class InnerModules(SphinxDirective):
+    """A table of the modules that the page does not document."""
+
+    def run(self) -> list[nodes.Node]:
+        """Make the table; the page that has it is read again in every build."""
+        self.env.note_reread()
+        page = Path(self.env.doc2path(self.env.docname)).read_text(encoding="utf-8")
+        return [table(("module", "what it is"), inner_modules(page))]
+
+
+def skip_field(app, what, name, member, skip, options) -> bool | None:
+    """Leave out the fields of named tuples: their class has said what they are."""
+    return True if type(member).__name__ == "_tuplegetter" else None
+
+
+def description_of(doctree: nodes.document | None) -> str:
+    """Return the description that a page gives of itself, or nothing."""
+    for node in doctree.findall(nodes.meta) if doctree is not None else ():
+        if node.get("name") == "description":
+            return node["content"]
+    return ""
+
+
+def add_card(app, pagename, templatename, context, doctree) -> None:
+    """Add the tags by which other sites show a link to this page."""
+    site = app.config.html_baseurl.rstrip("/")
+    description = description_of(doctree)
+    if not site or not description:
+        return
+    tags = {
+        "og:type": "article",
+        "og:site_name": app.config.html_title,
+        "og:title": Markup(context.get("title", "")).striptags(),
+        "og:description": description,
+        "og:url": f"{site}/{pagename}.html",
+        "og:image": f"{site}/{CARD}",
+        "og:image:alt": app.config.social_card_alt,
+    }
+    lines = (
+        f'<meta property="{name}" content="{escape(text)}" />'
+        for name, text in tags.items()
+    )
+    size = '<meta name="twitter:card" content="summary_large_image" />'  # not a thumb
+    context["metatags"] = "\n".join((context.get("metatags", ""), *lines, size))
+
+
+def lighten(app, doctree) -> None:
+    """Store the large figures of a page as WebP, before Sphinx collects them."""
+    for node in doctree.findall(nodes.image):
+        uri = node["uri"]
+        source = Path(app.srcdir, uri.lstrip("/"))
+        if not uri.startswith("/") or source.suffix != ".png" or not source.is_file():
+            continue
+        if source.stat().st_size < LARGE:
+            continue
+        target = source.with_suffix(".webp")
+        if not target.is_file():
+            with Image.open(source) as figure:
+                figure.convert("RGB").save(target, quality=90, method=4)
+        node["uri"] = uri.removesuffix(".png") + ".webp"
+
+
+def setup(app) -> dict:
+    """Tell Sphinx what is here."""
+    app.add_directive("package-versions", PackageVersions)
+    app.add_directive("inner-modules", InnerModules)
+    app.add_config_value("social_card_alt", "", "html")
+    app.connect("html-page-context", add_card)
+    app.connect("autodoc-skip-member", skip_field)
+    app.connect("doctree-read", lighten, priority=400)  # before images are collected
+    return {"version": sys.version.split()[0], "parallel_read_safe": True}
