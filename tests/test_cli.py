@@ -217,14 +217,18 @@ def test_names_of_classes_from_a_file(pictures, tmp_path):
     assert rows[2]["overlay"].endswith(".x_y.overlay.jpg")
 
 
-def test_a_card_that_is_about_another_file_is_not_believed(pictures, weights, tmp_path):
+def test_a_network_that_is_not_its_cards_is_refused(
+    pictures, weights, tmp_path, capsys
+):
     copy = tmp_path / "copy.keras"
     copy.write_bytes(weights.read_bytes())
     card = {"class_names": list("abcdef"), "sha256": "0" * 64}
     copy.with_suffix(".json").write_text(json.dumps(card))
     out = tmp_path / "out"
-    assert scenecam("explain", pictures, "--weights", copy, "--out", out) == 0
-    assert rows_of(out)[0]["class"].startswith("class_")
+    assert scenecam("explain", pictures, "--weights", copy, "--out", out) == 2
+    said = capsys.readouterr().err
+    assert "is not the file that its card copy.json describes" in said
+    assert not out.exists()
 
 
 # ---- Twice ---------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import tensorflow as tf
 from conftest import ROOT
 from keras import layers
 
-from scenecam import models
+from scenecam import files, models, shipped, synth
 
 SMALL = {
     "plain_cnn": {"widths": (4, 6), "units": 8},
@@ -271,18 +271,64 @@ def test_the_optimizer_stays_out_of_the_file(tmp_path, rng):
 
 
 def test_the_card_names_the_file_it_belongs_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(shipped, "WEIGHTS", tmp_path)
     models.save_model(build("gap_cnn"), tmp_path / "a-net.keras", card={"seed": 5})
     card = models.read_card("a-net")
     assert card["seed"] == 5
     assert card["bytes"] == (tmp_path / "a-net.keras").stat().st_size
     assert models.pretrained("a-net").name == "gap_cnn"
 
-    models.save_model(build("gap_cnn", seed=9), tmp_path / "a-net.keras")
+    files.save_model(build("gap_cnn", seed=9), tmp_path / "other.keras")
+    (tmp_path / "other.keras").replace(tmp_path / "a-net.keras")
     with pytest.raises(ValueError, match="SHA-256 differs"):
         models.pretrained("a-net")
     with pytest.raises(FileNotFoundError, match=r"'b-net'.*available: a-net"):
         models.pretrained("b-net")
+
+
+def test_a_network_saved_over_another_does_not_keep_its_card(tmp_path):
+    path = models.save_model(build("gap_cnn"), tmp_path / "net.keras", card={})
+    models.save_model(build("gap_cnn", seed=1), path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_compact_file_is_smaller_and_answers_almost_the_same(tmp_path):
+    model = models.resnet()
+    images = synth.draw_scenes(6, size=96, seed=1).images
+    whole = models.save_model(model, tmp_path / "whole.keras")
+    small = models.save_model(model, tmp_path / "small.keras", compact=True)
+    assert small.stat().st_size < 0.65 * whole.stat().st_size
+    assert small.stat().st_size < 2.3 * model.count_params()
+    again = keras.models.load_model(small)
+    logits = models.predict_logits(model, images)
+    np.testing.assert_allclose(
+        models.predict_logits(again, images), logits, atol=1e-3 * np.abs(logits).max()
+    )
+    for before, after in zip(model.get_weights(), again.get_weights(), strict=True):
+        if before.ndim == 1:
+            np.testing.assert_array_equal(before, after)
+        else:
+            np.testing.assert_allclose(after, before, rtol=2.0**-11)
+
+
+def test_compact_kernels_keep_their_range(tmp_path):
+    # A cast to float16 would give 0 and infinity.
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(2)])
+    extremes = np.array([[1e-30, -3e30], [0, 65519]], "float32")
+    model.set_weights([extremes, np.array([1e-30, 1 / 3], "float32")])
+    path = models.save_model(model, tmp_path / "net.keras", compact=True)
+    kernel, bias = models.load_model(path).get_weights()
+    np.testing.assert_allclose(kernel, extremes, rtol=2.0**-11)
+    np.testing.assert_array_equal(bias, np.array([1e-30, 1 / 3], "float32"))
+    assert np.array_equal(*(files._rounded(files._rounded(k)) for k in [kernel] * 2))
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path):
+    first = models.save_model(build("gap_cnn"), tmp_path / "a.keras")
+    second = models.save_model(build("gap_cnn"), tmp_path / "b.keras")
+    with zipfile.ZipFile(first) as one, zipfile.ZipFile(second) as other:
+        assert one.read("config.json") == other.read("config.json")
+        assert one.read("model.weights.h5") == other.read("model.weights.h5")
 
 
 def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
@@ -335,12 +381,176 @@ def test_a_missing_file_gets_a_sentence(tmp_path):
         models.load_model(tmp_path / "nothing.keras")
 
 
+def refused(path, words, **asked):
+    """Check that a file is refused with these words, in one line."""
+    with pytest.raises(ValueError, match=words) as caught:
+        models.load_model(path, **asked)
+    assert "\n" not in str(caught.value) and path.name in str(caught.value)
+
+
 def test_code_in_a_file_is_not_run(tmp_path):
-    model = keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: x + 1)])
+    inner = keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: x + 1)])
+    model = keras.Sequential([keras.Input((4,)), inner, layers.Dense(2)])
     model.save(tmp_path / "code.keras")
-    with pytest.raises(ValueError, match="cannot be opened safely") as caught:
-        models.load_model(tmp_path / "code.keras")
-    assert "\n" not in str(caught.value)
+    refused(tmp_path / "code.keras", "cannot be opened safely: its layer 'lambda")
+
+
+@keras.saving.register_keras_serializable("tests")
+class Doubled(layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+@keras.saving.register_keras_serializable("tests")
+def squared(x):
+    return x * x
+
+
+def plain_relu(x):
+    return keras.ops.maximum(x, 0)
+
+
+def plain_loss(wanted, found):
+    return keras.ops.sum(found, axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "named"),
+    [
+        (Doubled, "tests>Doubled"),
+        (lambda: layers.Dense(2, activation=squared), "squared"),
+        (lambda: layers.Dense(2, activation=plain_relu), "plain_relu"),
+    ],
+)
+def test_custom_objects_are_refused_even_if_this_process_knows_them(
+    layer, named, tmp_path
+):
+    model = keras.Sequential([keras.Input((4,)), layer()])
+    model.save(tmp_path / "own.keras")
+    refused(tmp_path / "own.keras", f"asks for '.*{named}.*not part of Keras")
+
+
+def test_what_keras_ships_is_not_taken_for_custom(tmp_path):
+    x = keras.Input((32, 32, 3))
+    y = layers.Conv2D(4, 3, activation=keras.ops.relu, kernel_regularizer="l2")(x)
+    y = layers.Rescaling(0.1)(keras.ops.mean(y * 2 + 1, axis=(1, 2)))
+    y = layers.Dense(2, activation=keras.activations.gelu, dtype="float32")(y)
+    keras.Model(x, y).save(tmp_path / "own.keras")
+    assert models.load_model(tmp_path / "own.keras").output_shape == (None, 2)
+    theirs = keras.applications.MobileNetV2(input_shape=(32, 32, 3), weights=None)
+    theirs.compile(loss=plain_loss, jit_compile=False)  # not part of the network
+    theirs.save(tmp_path / "mobile.keras")
+    models.load_model(tmp_path / "mobile.keras")
+
+
+def test_a_structure_that_is_no_json_gets_a_sentence(tmp_path):
+    path = models.save_model(build("gap_cnn"), tmp_path / "net.keras")
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.read("model.weights.h5")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{" * 10)
+        archive.writestr("model.weights.h5", weights)
+    refused(path, "its part config.json is no JSON")
+
+
+# ---- Files and their cards
+
+
+def with_card(folder, **card):
+    """Save a network for six classes and then change its card."""
+    names = ["a", "b", "c", "d", "e", "f"]
+    shape = [32, 32, 3]
+    path = models.save_model(
+        build("gap_cnn"),
+        folder / "net.keras",
+        card={"class_names": names, "input_shape": shape},
+    )
+    place = path.with_suffix(".json")
+    place.write_text(json.dumps(json.loads(place.read_text()) | card))
+    return path
+
+
+def test_a_file_with_its_card_opens(tmp_path):
+    path = with_card(tmp_path)
+    model = models.load_model(path, class_names=tuple("abcdef"), input_size=32)
+    assert model.output_shape == (None, 6)
+    assert models.load_model(path, input_size=(32, 32)).input_shape == (None, 32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        (
+            {"sha256": "0" * 64},
+            r"not the file that its card net.json .*SHA-256 differs",
+        ),
+        ({"sha256": None}, r"SHA-256 differs"),
+        (
+            {"class_names": ["a", "b"]},
+            "6 outputs, but its card names 2 classes.*: a, b",
+        ),
+        ({"class_names": ["a"] * 6}, "names 6 classes, 1 of them different"),
+        ({"input_shape": [64, 64, 3]}, r"\(32, 32, 3\), but its card says \(64, 64, 3"),
+        ({"input_shape": [32, 32]}, r"its card says \(32, 32\)"),
+    ],
+)
+def test_a_file_that_is_not_its_cards_is_refused(card, words, tmp_path):
+    refused(with_card(tmp_path, **card), words)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"class_names": "abcdfe"}, "a, b, c, d, e, f, in this order; asked were a, b"),
+        ({"input_size": 96}, "32 x 32 pixels; asked were 96 x 96"),
+        ({"input_size": (32, 48)}, "asked were 32 x 48"),
+    ],
+)
+def test_a_network_for_other_classes_or_pictures_is_refused(asked, words, tmp_path):
+    refused(with_card(tmp_path), words, **asked)
+
+
+def test_without_a_card_the_outputs_are_counted(tmp_path):
+    path = models.save_model(build("gap_cnn"), tmp_path / "net.keras")
+    models.load_model(path, class_names="abcdef")
+    refused(path, "6 outputs; asked were 2 classes", class_names=["a", "b"])
+    refused(path, "6 outputs; asked were 6 classes, 5 of them", class_names="abcdee")
+
+
+def test_a_torn_card_is_refused_and_other_json_is_no_card(tmp_path):
+    path = with_card(tmp_path)
+    place = path.with_suffix(".json")
+    place.write_text(place.read_text()[:50])
+    refused(path, "net.json, the card of net.keras, is damaged: it is no JSON")
+    place.write_text("[1, 2]")
+    assert files.read_card(path) == {}
+    models.load_model(path)
+
+
+def test_any_size_and_a_single_output_are_not_refused(tmp_path):
+    model = models.gap_cnn((None, None, 3), num_classes=1, widths=(3,))
+    card = {"class_names": ["cat", "dog"], "input_shape": [None, None, 3]}
+    path = models.save_model(model, tmp_path / "net.keras", card=card)
+    models.load_model(path, input_size=48)
+
+
+def test_a_stop_between_network_and_card_leaves_none_that_is_not_its(
+    tmp_path, monkeypatch
+):
+    path = with_card(tmp_path)
+    moved = []
+
+    def stop(source, target):
+        moved.append(target)
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        source.rename(target)
+
+    monkeypatch.setattr(files.os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        models.save_model(build("gap_cnn", seed=1), path, card={"seed": 1})
+    assert list(tmp_path.iterdir()) == [path]
+    models.load_model(path)
 
 
 # ---- Files of Keras 2

@@ -71,6 +71,9 @@ GRIDS = {
     "show_maps": lambda: plots.show_maps(
         np.stack([SIGNED, -SIGNED]), titles=["a\n1", "b\n2"], image=PICTURES[0]
     ),
+    "show_four_panels": lambda: plots.show_four_panels(
+        PICTURES[0], SIGNED, *RNG.normal(size=(2, 32, 32, 3))
+    ),
     "show_sheet": lambda: plots.show_sheet(
         PICTURES[:3],
         np.stack([SIGNED, -SIGNED, np.abs(SIGNED)]),
@@ -503,3 +506,21 @@ def test_feature_maps_share_one_scale():
 def test_errors_say_what_came_and_what_was_expected(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_four_panels_show_gradients_signed_and_summed_over_the_colours():
+    gradient = RNG.normal(size=(32, 32, 3))
+    gradient[3, 4] = 1e3  # a strong pixel does not hide the rest
+    nothing = np.zeros_like(gradient)
+    fig, axes = plots.show_four_panels(PICTURES[0], SIGNED, gradient, nothing)
+    shown = [ax.images[0] for ax in axes.flat]
+    np.testing.assert_array_equal(shown[0].get_array(), PICTURES[0])
+    np.testing.assert_allclose(shown[2].get_array(), gradient.sum(axis=-1))
+    low, high = shown[2].get_clim()
+    assert -low == high < 10
+    assert [ax.get_title() for ax in axes.flat][1::2] == [
+        "Grad-CAM",
+        "Guided\nGrad-CAM",
+    ]
+    with pytest.raises(ValueError, match="4 pictures; received 1"):
+        plots.show_four_panels(PICTURES[0], SIGNED, gradient, nothing, titles=["a"])

@@ -59,6 +59,13 @@ RECIPES = {
             (96, {}, {"epochs": 2, "learning_rate": 1e-3}),
         ],
     },
+    # The dense layers after the maps depend on the size, so there is a single phase.
+    "drawn-vgg16": {
+        "builder": "vgg16",
+        "arguments": {"width": 0.125},
+        "valid": 0.1,
+        "phases": [(96, {}, {"epochs": 24, "batch_size": 32, "learning_rate": 1e-3})],
+    },
 }
 
 
@@ -105,6 +112,9 @@ def train_one(name, pictures, test, *, resume=False):
     temperature = None
     if recipe.get("calibrate"):
         temperature = recipes.calibrate(model, valid)
+    # What is scored is what is shipped: the network with rounded kernels.
+    rounded = models.save_model(model, folder / "rounded.keras", compact=True)
+    model = models.load_model(rounded)
     scores = records.score(model, test)
     card = records.make_card(
         recipe,
@@ -125,7 +135,7 @@ def train_one(name, pictures, test, *, resume=False):
     )
     card = {"name": name, **card}
     path = models.save_model(
-        model, ROOT / "data" / "weights" / f"{name}.keras", card=card
+        model, ROOT / "data" / "weights" / f"{name}.keras", card=card, compact=True
     )
     print(
         f"{name}: test accuracy {scores['accuracy']:.4f}, {card['minutes']} minutes, "

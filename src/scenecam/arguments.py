@@ -6,95 +6,12 @@ import argparse
 import contextlib
 from pathlib import Path
 
-from scenecam import __version__
+from scenecam import __version__, epilogs
 
 # Those that `recipes` has defaults for; importing it here would take seconds.
 BUILDERS = ("resnet", "gap_cnn", "plain_cnn", "seed_resnet")
 
-EXPLAIN_EPILOG = """\
-what is written, for a picture forest/1.jpg and the class sea:
-  forest/1.jpg.npy              raw maps, float32 (classes, height, width): signed,
-                                in logits, at the layer's own resolution
-  forest/1.jpg.sea.heatmap.jpg  the positive part of the map, coloured
-  forest/1.jpg.sea.overlay.jpg  the same over the picture
-  index.csv                     a row for each picture and class: prediction,
-                                probabilities, where the map is strongest (row and
-                                column in pixels of the picture, value in logits),
-                                whether anything in the picture speaks for the class,
-                                and the files (map_index: which map of the .npy)
-  settings.json                 what all this was made with
-
-A second run of the same command does what is missing. In Python:
-  maps = numpy.load("results/forest/1.jpg.npy")
-
-examples:
-  scenecam explain dog.jpg --weights photos-resnet --out results
-  scenecam explain photos/ --weights photos-resnet --classes sea,glacier --out results
-  scenecam explain photos/ --weights my.keras --class-names cat,dog \\
-      --method cam --classes all --format png --out results
-"""
-
-SHOW_EPILOG = """\
-examples:
-  scenecam show results
-  scenecam show results --rows 10 --pages all
-"""
-
-FETCH_EPILOG = """\
-photos   Intel's photographs of six kinds of scenes, from Kaggle through kagglehub,
-         without an account: data/photos/seg_train/seg_train/<class>/, and seg_test
-animals  the birds, cats, dogs and horses of CIFAR-10, 32 x 32 pixels, through Keras:
-         data/animals/train/<class>/, and test
-
-What is in data/ is whole, whenever the command is stopped: pictures are counted before
-they are moved there. The same command goes on after a stop. Where there is no network,
-it says which file to get by hand.
-
-examples:
-  scenecam fetch photos
-  scenecam fetch photos --from ~/Downloads/archive.zip
-  scenecam fetch animals --from cifar-10-python.tar.gz
-  scenecam fetch animals --from path/to/folder --again
-"""
-
-TRAIN_EPILOG = """\
-FOLDER has one folder of pictures for each class; or a train and a test part of such
-folders (train/ and test/, seg_train/seg_train/ and seg_test/seg_test/). The network
-learns from the train part. Where there is none, a fifth of every class, chosen by the
-pictures' names, stays out for `scenecam evaluate`; --part all learns from them too.
-
-what is written:
-  NAME.keras  the network; its probabilities are calibrated
-  NAME.json   its card: classes, data with checksum, recipe, seed, machine, scores on
-              the pictures set aside to choose the epoch, every epoch's numbers
-  NAME.run    while it trains: the state after each epoch, for --resume
-
-The same command gives the same weights on the same machine.
-
-examples:
-  scenecam train photos/ --out my.keras
-  scenecam train photos/ --out my.keras --resume
-  scenecam train photos/ --out maps.keras --builder gap_cnn --epochs 16
-  scenecam evaluate photos/ --weights my.keras --out report
-"""
-
-EVALUATE_EPILOG = """\
-FOLDER is as for `scenecam train`; its test part is taken. Where there is none, it is
-the same fifth of every class that `train` leaves out; --part all takes every picture.
-Classes are matched by name, in any order.
-
-what is written:
-  report.txt     accuracy with its 95 % interval, precision, recall and F1 score of
-                 every class, calibration error, confusions
-  report.json    the same numbers, not rounded
-  confusion.csv  the confusion matrix: row = true class, column = predicted class
-  confusion.png  the same as a figure
-  mistakes.csv   the pictures named wrongly, the surest mistake first
-
-examples:
-  scenecam evaluate photos/ --weights my.keras --out report
-  scenecam evaluate more-photos/ --part all --weights photos-resnet --out report
-"""
+WEIGHTS = "shipped weights, such as photos-resnet, or a .keras or Keras 2 .h5 file"
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -111,6 +28,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_fetch(commands)
     _add_train(commands)
     _add_evaluate(commands)
+    _add_show_card(commands)
+    _add_export(commands)
     return parser
 
 
@@ -130,7 +49,7 @@ def _add_explain(commands) -> None:
     command = _add_command(
         commands,
         "explain",
-        EXPLAIN_EPILOG,
+        epilogs.EXPLAIN,
         "write class maps, heatmaps, overlays and an index for pictures",
     )
     add = command.add_argument
@@ -198,7 +117,7 @@ def _add_show(commands) -> None:
     command = _add_command(
         commands,
         "show",
-        SHOW_EPILOG,
+        epilogs.SHOW,
         "draw contact sheets of explained pictures: each beside its overlays",
     )
     command.add_argument("folder", metavar="DIR", help="what `explain --out` filled")
@@ -218,7 +137,7 @@ def _add_fetch(commands) -> None:
     command = _add_command(
         commands,
         "fetch",
-        FETCH_EPILOG,
+        epilogs.FETCH,
         "bring a public set of pictures into data/: photographs, or animals",
     )
     command.add_argument("set", choices=("photos", "animals"))
@@ -237,7 +156,7 @@ def _add_fetch(commands) -> None:
 
 def _add_train(commands) -> None:
     command = _add_command(
-        commands, "train", TRAIN_EPILOG, "train a network on a folder of class folders"
+        commands, "train", epilogs.TRAIN, "train a network on a folder of class folders"
     )
     add = command.add_argument
     add("folder", metavar="FOLDER", help="one folder of pictures for each class")
@@ -286,7 +205,7 @@ def _add_evaluate(commands) -> None:
     command = _add_command(
         commands,
         "evaluate",
-        EVALUATE_EPILOG,
+        epilogs.EVALUATE,
         "say how well a network names the pictures of a folder of class folders",
     )
     add = command.add_argument
@@ -303,13 +222,34 @@ def _add_evaluate(commands) -> None:
     )
 
 
+def _add_show_card(commands) -> None:
+    command = _add_command(
+        commands, "show-card", epilogs.SHOW_CARD, "say what is known about a network"
+    )
+    command.add_argument("weights", metavar="NAME_OR_FILE", help=WEIGHTS)
+
+
+def _add_export(commands) -> None:
+    command = _add_command(
+        commands,
+        "export",
+        epilogs.EXPORT,
+        "write a network as TensorFlow Serving takes it",
+    )
+    command.add_argument("weights", metavar="NAME_OR_FILE", help=WEIGHTS)
+    command.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace an export that DIR holds"
+    )
+
+
 def _add_network(add, group) -> None:
     """Add what says which network it is, and, to the group, what it takes."""
     add(
         "--weights",
         required=True,
         metavar="NAME_OR_FILE",
-        help="shipped weights, such as photos-resnet, or a .keras or Keras 2 .h5 file",
+        help=WEIGHTS,
     )
     add(
         "--class-names",

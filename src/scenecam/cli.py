@@ -16,9 +16,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from scenecam import __version__
+from scenecam import __version__, commands_networks
 from scenecam.arguments import make_parser, read_names
-from scenecam.terminal import counted, duration, with_progress, without_notes
+from scenecam.terminal import (
+    counted,
+    duration,
+    report_problems,
+    say,
+    with_progress,
+    without_notes,
+)
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -44,19 +51,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[arguments.command](arguments)
     except KeyboardInterrupt:
-        return _say(130, "interrupted; the same command goes on from here.")
+        return say(130, "interrupted; the same command goes on from here.")
     except (ValueError, FileNotFoundError) as error:
         if getattr(error, "errno", None):  # the system's, such as DIR being deleted
-            return _say(1, _system_error(error))
-        return _say(2, str(error))
+            return say(1, _system_error(error))
+        return say(2, str(error))
     except MemoryError as error:
-        return _say(1, str(error) or "there is not enough memory.")
+        return say(1, str(error) or "there is not enough memory.")
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        return _say(1, _system_error(error))
+        return say(1, _system_error(error))
 
 
 def _explain(arguments: argparse.Namespace) -> int:
@@ -166,17 +173,7 @@ def _run_stream(arguments, network, files, root, index) -> int:
             "the picture speaks for the class. See the column evidence."
         )
     print(f"Index: {index.folder / results.INDEX}")
-    return _report_problems(problems)
-
-
-def _report_problems(problems: Sequence[str]) -> int:
-    """Say which pictures were left out, and return the exit code."""
-    if not problems:
-        return 0
-    print(f"{counted(len(problems), 'picture')} left out:", file=sys.stderr)
-    for problem in problems:
-        print(f"  {problem}", file=sys.stderr)
-    return 1
+    return report_problems(problems)
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -210,144 +207,15 @@ def _fetch(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _train(arguments: argparse.Namespace) -> int:
-    """Train a network on a folder of class folders."""
-    with without_notes():
-        from scenecam import runs
-
-    out = Path(os.path.abspath(arguments.out))
-    again = {"resume": arguments.resume, "overwrite": arguments.overwrite}
-    _check_outside(out, arguments.folder)
-    runs.check_place(out, **again)
-    pictures, skipped = _load_pictures(arguments, arguments.size)
-    names = ("builder", "size", "epochs", "batch_size", "valid")
-    try:
-        card, trained = runs.train_network(
-            pictures,
-            out,
-            options={name: getattr(arguments, name) for name in names},
-            seed=arguments.seed,
-            **again,
-        )
-    except KeyboardInterrupt:
-        return _say(130, "interrupted; with --resume the same command goes on.")
-    if not trained:
-        print("Nothing is left to do: the network stands, and was made like this.")
-    scores, data = card["valid"], card["data"]
-    print(
-        f"{card['builder']} with {card['parameters']:,} parameters, "
-        f"{data['train']:,} pictures, {card['epochs']} epochs in "
-        f"{duration(60 * card['minutes'])}"
-    )
-    print(
-        f"accuracy {scores['accuracy']:.1%} on the {data['valid']:,} pictures that "
-        "chose the epoch; pictures that it has never seen tell more: scenecam evaluate"
-    )
-    print(f"Network: {out}")
-    _report_problems(skipped)
-    return 0
-
-
-def _evaluate(arguments: argparse.Namespace) -> int:
-    """Write how well a network names the pictures of a folder."""
-    os.environ.setdefault("MPLBACKEND", "Agg")  # no window is wanted
-    import numpy as np
-
-    with without_notes():
-        from scenecam import networks, reports
-
-        given = arguments.class_names
-        network = networks.open_network(
-            arguments.weights,
-            class_names=None if given is None else read_names(given),
-            pixels=arguments.pixels,
-            input_size=arguments.input_size,
-        )
-    out = Path(os.path.abspath(arguments.out))
-    _check_outside(out, arguments.folder)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{arguments.out} is a file. Name a folder with --out.")
-    pictures, skipped = _load_pictures(arguments, network.size)
-    places = reports.match_classes(pictures.class_names, network.class_names)
-    rows = _predictions(network, pictures.images, arguments.batch_size)
-    numbers = reports.write_report(
-        out,
-        about={
-            "network": arguments.weights,
-            "network SHA-256": network.sha256,
-            "pictures": f"{arguments.folder}, part {arguments.part}",
-        },
-        files=[os.path.relpath(path, arguments.folder) for path in pictures.paths],
-        labels=places[pictures.labels],
-        probabilities=np.stack(list(with_progress(rows, len(pictures)))),
-        class_names=network.class_names,
-    )
-    for line in reports.summary(numbers):
-        print(line)
-    print(f"Report: {out / reports.REPORT}")
-    return _report_problems(skipped)
-
-
-def _predictions(network, pictures, batch_size: int):
-    """Iterate over the probabilities of pictures that are as large as they must be."""
-    import numpy as np
-
-    for start in range(0, len(pictures), batch_size):
-        batch = pictures[start : start + batch_size]
-        yield from network.predict(np.stack([network.fit_picture(p) for p in batch]))
-
-
-def _load_pictures(arguments: argparse.Namespace, size):
-    """Return the pictures of a folder's part, and why some were left out."""
-    import warnings
-
-    from scenecam import data
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", data.SkippedPictures)
-        pictures = data.load_folder(
-            arguments.folder,
-            size=size,
-            split=None if arguments.part == "all" else arguments.part,
-            class_names=arguments.classes and read_names(arguments.classes),
-        )
-    skipped = []
-    for warning in caught:
-        if isinstance(warning.message, data.SkippedPictures):
-            skipped += warning.message.skipped.values()
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    print(
-        f"{counted(len(pictures), 'picture')} of {len(pictures.class_names)} classes "
-        f"(part {arguments.part}): {', '.join(pictures.class_names)}",
-        flush=True,
-    )
-    return pictures, skipped
-
-
-def _check_outside(out: Path, folder: str) -> None:
-    """Raise ValueError if what is to be written would lie among the pictures."""
-    if os.path.abspath(folder) in map(str, (out, *out.parents)):
-        raise ValueError(
-            f"--out {out} lies in the folder of pictures, where it would be taken for "
-            "a class. Choose another --out."
-        )
-
-
 COMMANDS = {
     "explain": _explain,
     "show": _show,
     "fetch": _fetch,
-    "train": _train,
-    "evaluate": _evaluate,
+    "train": commands_networks.train,
+    "evaluate": commands_networks.evaluate,
+    "show-card": commands_networks.show_card,
+    "export": commands_networks.export,
 }
-
-
-def _say(code: int, sentence: str) -> int:
-    print(f"scenecam: {sentence}", file=sys.stderr)
-    return code
 
 
 def _system_error(error: OSError) -> str:

@@ -1,29 +1,27 @@
-"""Networks: build them, save and load them, ask them.
+"""Networks: every builder, and, by the same names as ever, files and questions.
 
 Every network takes uint8 pictures, scales them in its first layer, names its last
 feature maps ``features`` and gives back logits; :func:`predict` turns these into
-probabilities.
+probabilities. Saving and loading are done in `files`, asking in `predictions`; both
+are meant to be called from here, as ``models.load_model`` and ``models.predict``.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
-from . import blocks, legacy
-
-WEIGHTS = Path(__file__).resolve().parents[2] / "data" / "weights"
-
-
-# ---- Build ---------------------------------------------------------------------------
+from . import blocks, imagenet
+from .files import load_model as load_model
+from .files import save_model as save_model
+from .predictions import predict as predict
+from .predictions import predict_logits as predict_logits
+from .shipped import WEIGHTS as WEIGHTS
+from .shipped import pretrained as pretrained
+from .shipped import read_card as read_card
 
 
 def plain_cnn(
@@ -233,22 +231,27 @@ def gap_cnn(
 
 
 def vgg16(
-    input_shape: tuple[int, int, int] = (96, 96, 3),
+    input_shape: tuple[int, int, int] | None = None,
     *,
-    num_classes: int = 6,
+    num_classes: int | None = None,
     width: float = 1.0,
+    weights: str | None = None,
     seed: int = 0,
 ) -> keras.Model:
     """Build VGG16: thirteen 3x3 convolutions in five blocks and three dense layers.
 
     Parameters
     ----------
-    input_shape : tuple of (height, width, channels)
-        Size of the pictures.
-    num_classes : int
-        How many logits come out.
+    input_shape : tuple of (height, width, channels), optional
+        Size of the pictures; (96, 96, 3) by default, (224, 224, 3) for ImageNet.
+    num_classes : int, optional
+        How many logits come out; 6 by default, 1000 for ImageNet.
     width : float
         Factor on the kernels of every convolution and the units of ``fc1``, ``fc2``.
+    weights : {"imagenet"}, optional
+        What ImageNet taught the full network; Keras downloads it once. The pictures
+        stay uint8 and RGB: the mean is subtracted in the first layer. The names of the
+        classes are given by `imagenet.top_names`.
     seed : int
         Seed of the initial weights.
 
@@ -258,12 +261,31 @@ def vgg16(
         Pictures (n, h, w, c), grey levels in [0, 255], to logits (n, num_classes).
         The layers are named as in ``keras.applications``: ``block1_conv1`` to ``fc2``.
 
+    Raises
+    ------
+    ValueError
+        If `weights` is something else, or is asked for another size of network.
+    ConnectionError
+        If the weights cannot be downloaded.
+
     Notes
     -----
     Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
     Recognition" (2015), table 1, column D.
     """
-    inputs, x = _scaled_input(input_shape)
+    learned = weights is not None
+    if learned:
+        wanted = (input_shape or (224, 224, 3), num_classes or 1000, width)
+        if weights != "imagenet" or wanted != ((224, 224, 3), 1000, 1.0):
+            raise ValueError(
+                "`weights` must be None or 'imagenet', and those of ImageNet are for "
+                "`input_shape` (224, 224, 3), `num_classes` 1000 and `width` 1; "
+                f"received {weights!r} for {wanted[0]}, {wanted[1]} and {wanted[2]}."
+            )
+        path = imagenet.fetch(*imagenet.WEIGHTS)
+    input_shape = input_shape or ((224, 224, 3) if learned else (96, 96, 3))
+    num_classes = num_classes or (1000 if learned else 6)
+    inputs, x = _scaled_input(input_shape, subtract=imagenet.MEANS if learned else None)
     plan = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
     for block, (convolutions, filters) in enumerate(plan, start=1):
         for step in range(1, convolutions + 1):
@@ -281,14 +303,19 @@ def vgg16(
     x = layers.Dense(units, activation="relu", name="fc1")(x)
     x = layers.Dense(units, activation="relu", name="fc2")(x)
     outputs = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return _draw_weights(keras.Model(inputs, outputs, name="vgg16"), seed)
+    model = keras.Model(inputs, outputs, name="vgg16")
+    return imagenet.fill(model, path) if learned else _draw_weights(model, seed)
 
 
-def _scaled_input(input_shape):
+def _scaled_input(input_shape, *, subtract=None):
     # A float input, not a uint8 one, so that gradients reach the pixels; Keras casts
     # uint8 pictures on the way in.
     inputs = keras.Input(input_shape, dtype="float32", name="image")
-    return inputs, layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(inputs)
+    if subtract is None:
+        scaling = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")
+    else:
+        scaling = layers.Rescaling(1.0, offset=[-m for m in subtract], name="rescaling")
+    return inputs, scaling(inputs)
 
 
 def _draw_weights(model, seed):
@@ -303,261 +330,3 @@ def _draw_weights(model, seed):
             scale = np.sqrt(gain / np.prod(shape[:-1]))
             layer.kernel.assign(rng.normal(0.0, scale, shape).astype("float32"))
     return model
-
-
-# ---- Ask -----------------------------------------------------------------------------
-
-
-def predict(
-    model: keras.Model, images: np.ndarray, *, batch_size: int = 64
-) -> np.ndarray:
-    """Give the probability of each class for each picture.
-
-    Parameters
-    ----------
-    model : keras.Model
-        A network of this module, or one that ends in a softmax.
-    images : ndarray of shape (n, h, w, c), uint8
-        May be a memory map; one batch of it is read at a time.
-    batch_size : int
-        Pictures that go through the model together.
-
-    Returns
-    -------
-    ndarray of shape (n, k), float32
-        Rows in [0, 1] that sum to one.
-
-    Raises
-    ------
-    ValueError
-        If `images` does not have the shape that the model takes.
-    """
-    logits = predict_logits(model, images, batch_size=batch_size)
-    if not len(logits):
-        return logits
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def predict_logits(
-    model: keras.Model, images: np.ndarray, *, batch_size: int = 64
-) -> np.ndarray:
-    """Give the logit of each class for each picture.
-
-    Parameters
-    ----------
-    model : keras.Model
-        As for :func:`predict`.
-    images : ndarray of shape (n, h, w, c), uint8
-        May be a memory map.
-    batch_size : int
-        Pictures that go through the model together.
-
-    Returns
-    -------
-    ndarray of shape (n, k), float32
-        Unbounded, signed. For a model that ends in a softmax: the logarithms of its
-        probabilities, which are its logits up to one number per picture.
-
-    Raises
-    ------
-    ValueError
-        If `images` does not have the shape that the model takes.
-    """
-    wanted = model.input_shape[1:]
-    given = np.shape(images)[1:]
-    if len(given) != len(wanted) or any(
-        side not in (None, got) for side, got in zip(wanted, given, strict=True)
-    ):
-        raise ValueError(
-            f"`images` must have shape (n, {', '.join(map(str, wanted))}); received "
-            f"{np.shape(images)}. Resize the pictures, and put a single one in a list "
-            "of its own: image[np.newaxis]."
-        )
-    parts = [np.zeros((0, model.output_shape[-1]), "float32")]
-    for start in range(0, len(images), batch_size):
-        batch = np.asarray(images[start : start + batch_size], dtype="float32")
-        parts.append(keras.ops.convert_to_numpy(model(batch, training=False)))
-    outputs = np.concatenate(parts).astype("float32")
-    if _ends_in_softmax(model):
-        return np.log(np.maximum(outputs, np.finfo("float32").tiny))
-    return outputs
-
-
-def _ends_in_softmax(model):
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    return isinstance(last, layers.Softmax) or activation is keras.activations.softmax
-
-
-# ---- Save and load -------------------------------------------------------------------
-
-
-def save_model(
-    model: keras.Model, path: str | os.PathLike, *, card: dict | None = None
-) -> Path:
-    """Write a network, without its optimizer, and a card that describes it.
-
-    The file appears whole or not at all: it is written beside its place and moved.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Compiled or not.
-    path : path that ends in ``.keras``
-        Folders on the way to it are made.
-    card : dict, optional
-        What a reader of the weights should know (data, seed, scores, ...); written to
-        the same name with ``.json``, with the file's ``sha256`` and ``bytes`` added.
-
-    Returns
-    -------
-    Path
-        Where the network stands.
-
-    Raises
-    ------
-    ValueError
-        If `path` does not end in ``.keras``.
-    """
-    path = Path(path)
-    if path.suffix != ".keras":
-        raise ValueError(
-            f"a network is saved to a file that ends in .keras; received {path.name!r}."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A copy without the optimizer, whose state is twice the size of the weights.
-    bare = type(model).from_config(model.get_config())
-    bare.set_weights(model.get_weights())
-    partial = path.with_name(f".partial.{path.name}")
-    try:
-        bare.save(partial)
-        if card is not None:
-            card = dict(card, bytes=partial.stat().st_size, sha256=_sha256(partial))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    if card is not None:
-        text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-        partial = path.with_name(f".partial.{path.stem}.json")
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path.with_suffix(".json"))
-    return path
-
-
-def load_model(path: str | os.PathLike) -> keras.Model:
-    """Open a saved network, without running any code that the file may carry.
-
-    Parameters
-    ----------
-    path : path of a ``.keras`` file, or of an ``.h5`` file of Keras 2
-        Of the old files, Sequential networks of ordinary layers are rebuilt.
-
-    Returns
-    -------
-    keras.Model
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is damaged, no Keras model, or holds code or unknown layers.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"there is no model file {path}. Train and save one with "
-            "models.save_model, or take a shipped one with models.pretrained."
-        )
-    if path.suffix in (".h5", ".hdf5"):
-        return legacy.load_h5(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-            names = set(archive.namelist())
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(
-            f"{path} is not a whole .keras file: it is cut short or of another kind. "
-            "Copy or download it again."
-        ) from error
-    if damaged or not {"config.json", "model.weights.h5"} <= names:
-        raise ValueError(
-            f"{path} is not a whole Keras model: its part "
-            f"{damaged or 'config.json or model.weights.h5'} is damaged or missing. "
-            "Copy or download it again."
-        )
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises many kinds for files it refuses
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "?"
-        raise ValueError(
-            f"{path} cannot be opened safely; it may hold code (a Lambda layer) or "
-            f"layers that Keras does not know. Keras says: {reason}"
-        ) from error
-
-
-def pretrained(name: str) -> keras.Model:
-    """Open a network that the project ships, after checking that its file is whole.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``"drawn-resnet"``: the pictures it learned from and its builder.
-
-    Returns
-    -------
-    keras.Model
-
-    Raises
-    ------
-    FileNotFoundError
-        If no such network is shipped; the message lists those that are.
-    ValueError
-        If the file differs from the one that its card describes.
-    """
-    card = read_card(name)
-    path = WEIGHTS / f"{name}.keras"
-    if not path.is_file():
-        raise FileNotFoundError(_what_is_there(name))
-    if _sha256(path) != card.get("sha256"):
-        raise ValueError(
-            f"{path} is not the file that its card describes (SHA-256 differs). "
-            "Restore both with git, or retrain them with `make weights`."
-        )
-    return load_model(path)
-
-
-def read_card(name: str) -> dict:
-    """Read what is known about shipped weights: data, seed, time, scores, history.
-
-    Parameters
-    ----------
-    name : str
-        As for :func:`pretrained`.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    FileNotFoundError
-        If no such network is shipped; the message lists those that are.
-    """
-    path = WEIGHTS / f"{name}.json"
-    if not path.is_file():
-        raise FileNotFoundError(_what_is_there(name))
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _what_is_there(name):
-    there = ", ".join(sorted(path.stem for path in WEIGHTS.glob("*.keras")))
-    return (
-        f"there are no weights {name!r} in {WEIGHTS}; available: {there or 'none'}. "
-        "`make weights` trains them."
-    )
-
-
-def _sha256(path):
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from scenecam import anatomy, cam, images, models, passes
+from scenecam import anatomy, cam, files, images, models, passes, shipped
 
 # Factor and offset that bring grey levels 0 to 255 to the range a network was trained
 # on. Those of this project scale in their first layer.
@@ -222,29 +220,35 @@ def scale_pixels(batch: np.ndarray, pixels: str) -> np.ndarray:
     return batch.astype(np.float32) * np.float32(factor) + np.float32(offset)
 
 
-def _load(weights: str) -> tuple[keras.Model, str, dict]:
-    """Return the model, the SHA-256 of its file and its card."""
-    shipped = sorted(path.stem for path in models.WEIGHTS.glob("*.keras"))
-    if weights in shipped:
-        card = models.read_card(weights)
-        return models.pretrained(weights), card["sha256"], card
+def find_file(weights: str) -> Path:
+    """Say which file is meant by the name of shipped weights, or by a path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none; the message names the nearest that is shipped.
+    """
+    known = shipped.names()
     path = Path(weights).expanduser()
+    if weights in known:
+        return shipped.WEIGHTS / f"{weights}.keras"
     if not path.is_file():
         raise FileNotFoundError(
-            f"there are no weights {weights!r}{_nearest(weights, shipped)}. Name a "
+            f"there are no weights {weights!r}{_nearest(weights, known)}. Name a "
             f"file that ends in {', '.join(SUFFIXES)}, or one of the shipped: "
-            f"{', '.join(shipped) or 'none'}."
+            f"{', '.join(known) or 'none'}."
         )
-    model = models.load_model(path)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    try:
-        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        # A card that says which file it is about may be about another one by now.
-        if card.get("sha256", sha256) != sha256:
-            card = {}
-    except (OSError, ValueError, AttributeError):
-        card = {}  # weights from elsewhere have none
-    return model, sha256, card
+    return path
+
+
+def _load(weights: str) -> tuple[keras.Model, str, dict]:
+    """Return the model, the SHA-256 of its file and its card."""
+    path = find_file(weights)
+    if weights in shipped.names():
+        model = models.pretrained(weights)
+    else:
+        model = models.load_model(path)
+    return model, files.sha256_of(path), files.read_card(path)
 
 
 def _class_names(given, card: dict, count: int, weights: str) -> tuple[str, ...]:

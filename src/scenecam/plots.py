@@ -889,6 +889,63 @@ def show_maps(
     return fig, axes
 
 
+def show_four_panels(
+    image: np.ndarray,
+    class_map: np.ndarray,
+    guided: np.ndarray,
+    guided_cam: np.ndarray,
+    *,
+    titles: Sequence[str] = (
+        "picture",
+        "Grad-CAM",
+        "guided\nbackpropagation",
+        "Guided\nGrad-CAM",
+    ),
+    columns: int = 2,
+    size: float = 2.2,
+) -> tuple[Figure, np.ndarray]:
+    """A picture and three explanations of one class, each with its own scale.
+
+    Parameters
+    ----------
+    image : ndarray of shape (h, w, 3), uint8
+        The picture.
+    class_map : ndarray of shape (h', w'), float
+        Signed evidence in logits; its positive part is laid over the picture.
+    guided, guided_cam : ndarray of shape (h, w, 3), float
+        Signed, as `saliency.guided_backpropagation` and `saliency.guided_grad_cam` give
+        them; shown is the sum over the colours. One pixel in two hundred is beyond the
+        end of the scale, so that a few strong ones do not hide the rest.
+    titles : sequence of four str
+        Stand over the panels.
+    columns : int
+        Panels in a row.
+    size : float
+        Width of a panel in inches.
+
+    Returns
+    -------
+    fig : Figure
+    axes : ndarray of Axes
+
+    Raises
+    ------
+    ValueError
+        If there are not four titles.
+    """
+    _check_length("titles", titles, 4)
+    fig, axes = _grid(4, columns, size, _title_height(titles))
+    show_image(image, title=titles[0], ax=axes.flat[0])
+    show_overlay(image, class_map, title=titles[1], ax=axes.flat[1])
+    for ax, title, gradient in zip(
+        axes.flat[2:], titles[2:], (guided, guided_cam), strict=False
+    ):
+        total = np.sum(gradient, axis=-1)  # (h, w)
+        limit = float(np.quantile(np.abs(total), 0.995)) or None
+        show_map(total, title=title, limit=limit, unit="gradient", ax=ax)
+    return fig, axes
+
+
 def show_sheet(
     images: np.ndarray,
     class_maps: np.ndarray,

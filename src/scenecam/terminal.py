@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 # Between two lines of progress where there is no terminal for a bar.
 SECONDS_BETWEEN_LINES = 60
@@ -59,3 +59,19 @@ def duration(seconds: float) -> str:
     """Say how long: ``5.6 s``, ``2 min 3 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def report_problems(problems: Sequence[str]) -> int:
+    """Say which pictures were left out, and return the exit code."""
+    if not problems:
+        return 0
+    print(f"{counted(len(problems), 'picture')} left out:", file=sys.stderr)
+    for problem in problems:
+        print(f"  {problem}", file=sys.stderr)
+    return 1
+
+
+def say(code: int, sentence: str) -> int:
+    """Print a sentence to stderr, and return the exit code."""
+    print(f"scenecam: {sentence}", file=sys.stderr)
+    return code

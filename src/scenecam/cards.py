@@ -1,0 +1,77 @@
+"""The card of a network as lines to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+PARTS = ("test", "valid")
+
+
+def card_lines(card: Mapping) -> Iterator[str]:
+    """Say what a card holds, the most important first; what it lacks is left out.
+
+    Parameters
+    ----------
+    card : mapping
+        As `records.make_card` makes it, or with some of its keys.
+
+    Yields
+    ------
+    str
+        ``word: value``, the words aligned.
+    """
+    for word, value in _facts(card):
+        yield f"{word + ':':<14}{value}"
+    for part in PARTS:
+        if isinstance(card.get(part), Mapping):
+            yield from _score_lines(part, card[part])
+
+
+def _facts(card: Mapping) -> Iterator[tuple[str, str]]:
+    if "builder" in card:
+        arguments = card.get("arguments") or {}
+        shown = ", ".join(f"{name}={value}" for name, value in arguments.items())
+        yield "network", f"{card['builder']}({shown})"
+    if "parameters" in card:
+        yield "parameters", f"{card['parameters']:,}"
+    if "input_shape" in card:
+        yield "pictures", " x ".join(str(side or "any") for side in card["input_shape"])
+    if "class_names" in card:
+        yield "classes", ", ".join(map(str, card["class_names"]))
+    data = card.get("data") or {}
+    counts = [f"{data[part]:,} {part}" for part in ("train", *PARTS) if part in data]
+    if counts:
+        yield "learned from", f"{data.get('kind', 'pictures')}: {', '.join(counts)}"
+    if "epochs" in card:
+        minutes = f" in {card['minutes']} minutes" if "minutes" in card else ""
+        yield "trained", f"{card['epochs']} epochs{minutes}, {card.get('date', '')}"
+    recipe = card.get("recipe") or {}
+    for key in ("seed", "phases"):
+        if key in recipe:
+            yield key, str(recipe[key])
+    if "temperature" in card:
+        yield "temperature", str(card["temperature"])
+    if "machine" in card:
+        yield "machine", ", ".join(f"{k} {v}" for k, v in card["machine"].items())
+    if "bytes" in card:
+        yield "file", f"{card['bytes']:,} bytes, SHA-256 {card.get('sha256')}"
+
+
+def _score_lines(part: str, scores: Mapping) -> Iterator[str]:
+    yield ""
+    interval = scores.get("interval")
+    between = f" ({interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
+    yield f"{part + ' part:':<14}accuracy {scores['accuracy']:.1%}{between}" + "".join(
+        f", {key.replace('_', ' ')} {scores[key]:.3f}"
+        for key in ("macro_f1", "calibration_error")
+        if key in scores
+    )
+    classes = scores.get("classes") or {}
+    if classes:
+        width = max(map(len, classes))
+        yield f"{'':<{width + 2}}precision  recall      F1"
+        for name, found in classes.items():
+            yield f"  {name:<{width}}" + "".join(
+                f"{found[key]:>{space}.3f}"
+                for key, space in (("precision", 9), ("recall", 8), ("f1-score", 8))
+            )
