@@ -1,14 +1,18 @@
-"""Make the book's own pictures: its logo, its icon and the card shown with links to it.
+"""Make the book's own pictures: logo, icon, the card shown with links, the explorer.
 
     python tools/art.py [FOLDER]
 
 All of them are one drawn scene and the class activation map that the shipped network
-gives for it, so they are made again by anyone, from a seed. The default folder is the
-one whose files the book ships, `book/_static`.
+gives for it, so they are made again by anyone, from a seed. The explorer is looked at
+in Chromium, and left out where that or Playwright is missing (`make browser` installs
+the latter). The default folder is the one whose files the book ships, `book/_static`.
 """
 
+import io
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,7 +21,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from scenecam import cam, images, models, synth
+from scenecam import cam, explorer, images, models, synth
+from scenecam.scenes import SceneSet
 
 STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 CLASS_NAME, SEED = "mountain", 3
@@ -78,6 +83,39 @@ def card(squares: list[np.ndarray]) -> Image.Image:
     return picture
 
 
+def explorer_picture() -> Image.Image | None:
+    """Photograph the explorer as a page shows it; None without a browser."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        browser = None
+    if browser is None:
+        return None
+    drawn = [
+        synth.draw_scene(name, size=96, seed=seed)[0]
+        for name, seed in zip(synth.CLASS_NAMES, (2, 5, 1, SEED, 4, 8), strict=True)
+    ]
+    scenes = SceneSet(np.array(drawn), np.arange(6), synth.CLASS_NAMES)
+    shown = explorer.Explorer(models.pretrained("drawn-resnet"), scenes, image=5)
+    page = shown.to_html()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        address = Path(folder) / "explorer.html"
+        address.write_text(f"<meta charset=utf-8>{page}", encoding="utf-8")
+        chromium = driver.chromium.launch(
+            executable_path=browser, args=["--no-sandbox"]
+        )
+        tab = chromium.new_page(
+            viewport={"width": 940, "height": 900}, device_scale_factor=1.5
+        )
+        tab.goto(address.as_uri())
+        tab.wait_for_selector("[data-ready]")
+        tab.locator("[data-control=compare] select").select_option("1")
+        taken = tab.locator(".scenecam").screenshot()
+        chromium.close()
+    return Image.open(io.BytesIO(taken)).convert("RGB")
+
+
 def main() -> int:
     """Draw all of them into the folder named, or into the book's own."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else STATIC
@@ -87,7 +125,13 @@ def main() -> int:
     logo(small).save(folder / "logo.webp", quality=85, method=6)
     icon(squares[2]).save(folder / "favicon.png", optimize=True)
     card(squares).save(folder / "card.jpg", quality=85, optimize=True)
-    for name in ("logo.webp", "favicon.png", "card.jpg"):
+    taken = explorer_picture()
+    if taken is not None:
+        taken.save(folder / "explorer.webp", quality=85, method=6)
+    for name in ("logo.webp", "favicon.png", "card.jpg", "explorer.webp"):
+        if not (folder / name).exists():
+            print(f"{folder / name}: left out, there is no browser or no Playwright")
+            continue
         print(f"{folder / name}: {(folder / name).stat().st_size / 1024:.0f} KB")
     return 0
 
