@@ -227,6 +227,17 @@ def test_predict_leaves_a_softmax_at_the_end_alone(rng):
         assert np.ptp(gaps, axis=1).max() < 1e-4
 
 
+def test_predict_sees_the_softmax_of_a_model_within_a_model(rng):
+    images = pictures(rng)
+    inner = keras.Sequential([build("gap_cnn"), layers.Softmax()])
+    whole = keras.Sequential(
+        [keras.Input((32, 32, 3)), layers.Rescaling(1 / 255), inner]
+    )
+    np.testing.assert_allclose(
+        models.predict(whole, images), np.asarray(whole(images)), atol=1e-6
+    )
+
+
 def test_predict_of_nothing_and_of_a_memory_map(tmp_path, rng):
     model, images = build("gap_cnn"), pictures(rng, 5)
     np.save(tmp_path / "images.npy", images)

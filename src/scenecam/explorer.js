@@ -13,7 +13,7 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-const number = (value) => String(Number(value.toPrecision(3))).replace("-", "\u2212");
+const number = (value) => String(value % 1 ? +value.toPrecision(3) : value).replace("-", "\u2212");
 const largest = (row) => row.indexOf(Math.max(...row));
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const css = (colour) => `rgb(${[0, 8, 16].map((bits) => (colour >> bits) & 255)})`;

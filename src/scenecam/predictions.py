@@ -85,5 +85,7 @@ def predict_logits(
 
 def _ends_in_softmax(model):
     last = model.layers[-1]
+    while isinstance(last, keras.Model) and last.layers:  # a model within a model
+        last = last.layers[-1]
     activation = getattr(last, "activation", None)
     return isinstance(last, layers.Softmax) or activation is keras.activations.softmax
