@@ -8,6 +8,7 @@ const PERCENTS = Array.from({ length: 101 }, (_, i) => `${i} %`);
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
+  element.dataset.lmSuppressShortcuts = ""; // JupyterLab must not take the keys pressed here
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
@@ -181,7 +182,7 @@ function build(root, data, model) {
     set({ choice });
   };
   const [strip, controls] = ["strip", "controls"].map((name) => make("div", { class: name }));
-  const fields = [];
+  const [fields, modes] = [[], ["nothing", ...data.comparable]];
   const add = (kind, ...rest) => {
     fields.push(field(kind, ...rest));
     (kind === "radio" ? strip : controls).append(fields.at(-1).box);
@@ -200,7 +201,6 @@ function build(root, data, model) {
   add("range", "opacity", "Opacity", () => get("view") === "overlay" ? PERCENTS : [],
     () => Math.round(100 * get("opacity")), (i) => set({ opacity: i / 100 }));
   word("colormap", "Colours", data.numbers ? [] : data.colormaps);
-  const modes = ["nothing", ...data.comparable];
   add("select", "compare", "Side by side", () => modes, () => modes.indexOf(get("compare")),
     (i) => { // of the classes begin with the most probable other one
       const rest = modes[i] === "class" && row()?.map((p, k) => k === place("class") ? -1 : p);

@@ -239,7 +239,8 @@ def test_without_scripts_and_on_paper_there_is_a_picture(browser, path):
             shot = np.asarray(Image.open(BytesIO(still.screenshot())).convert("L"))
             assert shot.shape[0] > 50 and shot.std() > 5
             assert len(still.get_attribute("alt")) > 10
-        assert not wrong
+        # To the browser a script that it may not run is a failed request.
+        assert not [what for what in wrong if ".js" not in what]
     with woken(browser, path) as explorers:
         page = explorers[0].page
         stills = page.locator(".scenecam-still").all()

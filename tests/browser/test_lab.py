@@ -1,0 +1,188 @@
+"""The explorer alive in JupyterLab: what a key moves in the browser, Python knows."""
+
+import contextlib
+import importlib.util
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+if not importlib.util.find_spec("jupyterlab"):
+    pytest.skip("no jupyterlab: run make browser", allow_module_level=True)
+
+ROOT = Path(__file__).resolve().parents[2]
+# Keras takes ten seconds to start, and more where other work is going on.
+START, ANSWER = 120, 15
+CELLS = (
+    """
+from scenecam import models, synth
+from scenecam.explorer import Explorer
+scenes = synth.draw_scenes(2, size=96, seed=0)
+explorer = Explorer(models.pretrained("drawn-resnet"), scenes)
+explorer""",
+    'print("layer:", explorer.layer, "picture:", explorer.image)',
+    'explorer.view = "mask"; print("view:", explorer.view)',
+)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a running JupyterLab with a small notebook, and its token."""
+    folder = tmp_path_factory.mktemp("lab")
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in CELLS]
+    )
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    (folder / "work").mkdir()
+    nbformat.write(notebook, folder / "work" / "explorer.ipynb")
+    # Nothing of the user's own settings, and nothing written into them.
+    own = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
+    settings = {f"JUPYTER_{name}": str(folder / name) for name in own}
+    settings |= {"IPYTHONDIR": str(folder / "ipython"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    settings["PYTHONPATH"] = str(ROOT / "src")
+    for name in ("SETTINGS", "WORKSPACES"):
+        settings[f"JUPYTERLAB_{name}_DIR"] = str(folder / name)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += [f"--port={port}", "--ServerApp.port_retries=0"]
+    command += [f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
+    log = folder / "log.txt"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command,
+            cwd=folder / "work",
+            env=os.environ | settings,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for_server(server, address, token, log)
+        yield address, token
+    finally:
+        server.terminate()
+        try:
+            server.wait(ANSWER)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for_server(server, address, token, log):
+    """Ask until the server answers; fail with its log if it ends or never does."""
+    until = time.monotonic() + START
+    while time.monotonic() < until and server.poll() is None:
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{address}/api/status?token={token}", timeout=1)
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(0.2)
+    pytest.fail(f"JupyterLab does not start:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def notebook(browser, lab):
+    """The notebook, open and run to its end, in a page that reaches nothing else."""
+    address, token = lab
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(1000 * START)
+    asked = []
+
+    def refuse(route):
+        asked.append(route.request.url)
+        route.abort()
+
+    context.route(lambda url: not url.startswith((address, "data:", "blob:")), refuse)
+    page = context.new_page()
+    page.goto(f"{address}/doc/tree/explorer.ipynb?token={token}&reset")
+    # Before the notebook is there the menu is rebuilt, and before the kernel is there
+    # what is run can be lost.
+    page.locator(".jp-CodeCell").nth(len(CELLS) - 1).wait_for()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.locator(".scenecam[data-ready]").wait_for()
+    page.get_by_text(re.compile("^view: mask")).wait_for()
+    page.set_default_timeout(1000 * ANSWER)
+    yield page
+    context.close()
+    # The widget's script comes from the kernel, its manager from the installed package.
+    assert not asked
+
+
+def run_cell(page, number):
+    """Run a cell again as readers do, and return what it prints."""
+    cell = page.locator(".jp-CodeCell").nth(number)
+    prompt = cell.locator(".jp-InputPrompt")
+    before = prompt.text_content()
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    # Who goes from writing in a cell to an output loses the focus to the output's cell.
+    page.keyboard.press("Escape")
+    page.wait_for_function(
+        """([number, before]) => {
+          const cell = document.querySelectorAll(".jp-CodeCell")[number];
+          const now = cell.querySelector(".jp-InputPrompt").textContent;
+          return /[0-9]/.test(now) && now !== before
+            && cell.querySelector(".jp-OutputArea-output");
+        }""",
+        arg=[number, before],
+    )
+    return cell.locator(".jp-OutputArea-output").inner_text().strip()
+
+
+def wait_for_change(page, before):
+    """Wait until the canvas shows something else, and return that."""
+    page.wait_for_function(
+        """before => document.querySelector(".scenecam figure canvas").toDataURL()
+          !== before""",
+        arg=before,
+    )
+    return drawn(page)
+
+
+def drawn(page):
+    canvas = page.locator(".scenecam figure canvas").first
+    return canvas.evaluate("canvas => canvas.toDataURL()")
+
+
+def test_a_key_in_the_browser_moves_a_trait_in_python_and_back(notebook):
+    explorer = notebook.locator(".scenecam")
+    view = explorer.locator("[data-control=view] select")
+    # Python has the last word: the third cell chose the view.
+    assert view.locator("option:checked").text_content() == "true mask"
+    before = drawn(notebook)
+    view.focus()
+    notebook.keyboard.press("Home")
+    before = wait_for_change(notebook, before)
+
+    slider = explorer.locator("[data-control=layer] input")
+    first = slider.get_attribute("aria-valuetext")
+    slider.focus()
+    notebook.keyboard.press("Home")
+    before = wait_for_change(notebook, before)
+    layer = slider.get_attribute("aria-valuetext")
+    assert layer != first
+    assert run_cell(notebook, 1) == f"layer: {layer} picture: 0"
+
+    explorer.locator("[data-control=picture] input").first.focus()
+    notebook.keyboard.press("ArrowRight")
+    before = wait_for_change(notebook, before)
+    assert run_cell(notebook, 1) == f"layer: {layer} picture: 1"
+
+    assert run_cell(notebook, 2) == "view: mask"
+    wait_for_change(notebook, before)
+    assert view.locator("option:checked").text_content() == "true mask"
