@@ -19,6 +19,7 @@ SMALL = {
     "seed_resnet": {"width": 2, "stages": 3},
     "resnet": {"stem": 4, "widths": (4, 6), "depths": (1, 1)},
     "gap_cnn": {"widths": (3, 4, 5)},
+    "gap_resnet": {"widths": (3, 4), "dilations": (1, 2)},
     "vgg16": {"width": 1 / 64},
 }
 BUILDERS = sorted(SMALL)
@@ -137,13 +138,22 @@ def test_resnet_refuses_unequal_plans():
         models.resnet(widths=(4, 8), depths=(1,))
     with pytest.raises(ValueError, match="one number for each convolution"):
         models.gap_cnn(widths=(4, 8), dilations=(1,))
+    with pytest.raises(ValueError, match="one number for each block"):
+        models.gap_resnet(widths=(4, 8), dilations=(1,))
 
 
 @pytest.mark.parametrize(
-    ("dilations", "reach"), [((1, 1, 1, 1, 1), 5), ((1, 2, 4, 1, 1), 9)]
+    ("name", "dilations", "reach"),
+    [
+        ("gap_cnn", (1, 1, 1, 1, 1), 5),
+        ("gap_cnn", (1, 2, 4, 1, 1), 9),
+        ("gap_resnet", (1, 1), 5),
+        ("gap_resnet", (1, 2), 7),
+    ],
 )
-def test_gap_cnn_keeps_the_size_and_sees_just_its_receptive_field(dilations, reach):
-    model = models.gap_cnn((31, 31, 3), widths=(3,) * 5, dilations=dilations)
+def test_maps_without_pooling_see_just_their_receptive_field(name, dilations, reach):
+    widths = (3,) * len(dilations)
+    model = getattr(models, name)((31, 31, 3), widths=widths, dilations=dilations)
     maps = keras.Model(model.input, model.get_layer("features").output)
     image = np.full((1, 31, 31, 3), 128, np.uint8)
     touched = image.copy()
@@ -665,3 +675,24 @@ def test_shipped_weights_are_small_whole_and_described(path, rng):
     assert len(card["history"]["val_loss"]) == card["epochs"]
     probabilities = models.predict(model, pictures(rng, 2, model.input_shape[1]))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", sorted(models.WEIGHTS.glob("*.json")))
+def test_the_table_of_weights_says_what_their_cards_say(path):
+    lines = (models.WEIGHTS.parent / "README.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith(f"| `{path.stem}` |")]
+    card = models.read_card(path.stem)
+    test = card["test"]
+    low, high = test["interval"]
+    expected = [
+        f"{card['parameters']:,}",
+        f"{card['bytes'] / 1e6:.1f} MB",
+        f"{card['epochs']}",
+        f"{card['minutes']:.0f}",
+        f"{test['accuracy']:.1%} ({low:.1%} to {high:.1%})",
+        f"{test['macro_f1']:.3f}",
+        f"{test['calibration_error']:.3f}",
+    ]
+    assert [[cell.strip() for cell in row.split("|")[3:-1]] for row in rows] == [
+        expected
+    ]

@@ -71,16 +71,19 @@ def test_it_learns_and_gives_a_plain_history():
     assert (guesses == fresh.labels).mean() > 0.9
 
 
-def test_the_model_is_left_at_its_best_epoch(tmp_path):
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_model_is_left_at_the_epoch_that_is_kept(tmp_path, keep):
     model = network()
     # Labelled wrongly, so that what is learned makes the validation loss rise.
     other = coloured(30, seed=1)
     other = SceneSet(other.images, (other.labels + 1) % 3, other.class_names)
     options = {"epochs": 4, "batch_size": 16, "learning_rate": 3e-3, "verbose": 0}
-    history = training.fit(model, coloured(60), other, folder=tmp_path, **options)
-    best = min(history["val_loss"])
-    assert best < 0.9 * history["val_loss"][-1]
-    assert loss_of(model, other) == pytest.approx(best, rel=1e-4)
+    options |= {"keep": keep, "folder": tmp_path}
+    history = training.fit(model, coloured(60), other, **options)
+    losses = history["val_loss"]
+    assert min(losses) < 0.9 * losses[-1]
+    kept = min(losses) if keep == "best" else losses[-1]
+    assert loss_of(model, other) == pytest.approx(kept, rel=1e-4)
     same(model, models.load_model(tmp_path / "best.keras"))
     assert json.loads((tmp_path / "history.json").read_text()) == history
     assert not list(tmp_path.glob(".*"))
@@ -258,6 +261,73 @@ def test_an_averaged_run_that_was_cut_goes_on_the_same(tmp_path, monkeypatch):
     again = fit(resumed, folder=tmp_path, resume=True, **AVERAGED)
     assert without_times(again) == without_times(history)
     same(resumed, whole)
+
+
+def certain(number):
+    """A network that gives one class whatever it sees."""
+    model = network()
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([0 * kernel, 50.0 * np.eye(3)[number] + 0 * bias])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("teachers", "expected"),
+    [([2], [0.0, 0.0, 1.0]), ([0, 1], [0.5, 0.5, 0.0]), ([0, 0, 1], [0.67, 0.33, 0.0])],
+)
+def test_a_student_learns_what_its_teachers_say_and_not_the_labels(teachers, expected):
+    student = network()
+    pictures = coloured(60)
+    # What chooses the epoch must be of the teachers' mind.
+    valid = SceneSet(
+        pictures.images, np.resize(teachers, len(pictures)), pictures.class_names
+    )
+    training.fit(
+        student,
+        pictures,
+        valid,
+        teachers=[certain(number) for number in teachers],
+        epochs=8,
+        batch_size=16,
+        learning_rate=1e-2,
+        verbose=0,
+    )
+    answers = models.predict(student, pictures.images)
+    np.testing.assert_allclose(answers.mean(axis=0), expected, atol=0.1)
+
+
+def test_teachers_see_the_same_pictures_and_give_the_labels():
+    """Their probabilities are the labels, so each step is the same."""
+    train = coloured(60)
+    one_hot = np.eye(3)[train.labels]
+    batch, answers = next(
+        iter(
+            training.batches.training_batches(
+                train,
+                batch_size=16,
+                steps=3,
+                size=(SIDE, SIDE),
+                num_classes=3,
+                teachers=[certain(1), certain(1)],
+            )
+        )
+    )
+    plain, labels = next(
+        iter(
+            training.batches.training_batches(
+                train, batch_size=16, steps=3, size=(SIDE, SIDE), num_classes=3
+            )
+        )
+    )
+    np.testing.assert_array_equal(batch, plain)
+    np.testing.assert_allclose(answers, [[0, 1, 0]] * 16, atol=1e-6)
+    assert {tuple(row) for row in np.asarray(labels)} <= {tuple(r) for r in one_hot}
+
+
+def test_a_teacher_of_another_size_is_refused():
+    other = models.plain_cnn((2 * SIDE, SIDE, 3), num_classes=3, widths=(6,), units=8)
+    with pytest.raises(ValueError, match="a teacher takes pictures of"):
+        fit(network(), teachers=[other])
 
 
 # ---- Batches and augmentation

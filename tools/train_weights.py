@@ -4,26 +4,30 @@
     python tools/train_weights.py drawn-resnet     some of them
     python tools/train_weights.py --resume NAME    go on with a run that was killed
 
-The photographs are those that the chapters would use (SCENECAM_SCENES, data/photos);
-without them only the networks for the drawn scenes are trained. A fixed part of the
-training pictures chooses the epoch; the test part is looked at once, at the end.
+The photographs are those that the chapters would use (SCENECAM_SCENES, data/photos),
+the animals those of SCENECAM_ANIMALS or data/animals; networks whose pictures are not
+here are left out. A fixed part of the training pictures chooses the epoch; the test
+part is looked at once, at the end.
 """
 
 import argparse
 import os
 import shutil
 from pathlib import Path
+from types import MappingProxyType
+from unittest import mock
 
 from scenecam import data, models, recipes, records
 
 ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "data" / "cache" / "runs"
 SEED = 0
 
 # See scenecam.recipes for what stands in a recipe.
-SHARED = recipes.SHARED
 GAP_CNN, HALF_GAPS = recipes.GAP_CNN, recipes.HALF_GAPS
-RECIPES = {
-    "photos-resnet": {
+# Trained like the others where a recipe names them, but not shipped.
+TEACHERS = {
+    "photos-teacher": {
         "builder": "resnet",
         "arguments": {"depths": (1, 2, 2)},
         "valid": 0.08,
@@ -31,6 +35,30 @@ RECIPES = {
             (64, {}, {"epochs": 36, "learning_rate": 2e-3}),
             (96, {}, {"epochs": 14, "learning_rate": 1e-3}),
         ],
+    },
+}
+RECIPES = {
+    "photos-resnet": {
+        "builder": "resnet",
+        "arguments": {"stem": 32, "widths": (40, 80, 160), "depths": (1, 2, 2)},
+        "valid": 0.08,
+        "phases": [
+            (64, {}, {"epochs": 34, "learning_rate": 2e-3, "averaging": 0.998}),
+            (96, {}, {"epochs": 12, "learning_rate": 8e-4, "averaging": 0.998}),
+            (
+                96,
+                {},
+                {
+                    "epochs": 24,
+                    "learning_rate": 1.5e-3,
+                    "averaging": 0.998,
+                    "label_smoothing": 0.0,
+                    "teachers": ("photos-teacher",),
+                    "keep": "last",
+                },
+            ),
+        ],
+        "calibrate": True,
     },
     "drawn-resnet": {
         "builder": "resnet",
@@ -48,6 +76,43 @@ RECIPES = {
         "phases": [
             (48, HALF_GAPS, {"epochs": 12, "learning_rate": 4e-3}),
             (96, {}, {"epochs": 2, "learning_rate": 1e-3}),
+        ],
+    },
+    "animals-gap_cnn": {
+        "builder": "gap_cnn",
+        "arguments": {"widths": (16, 32, 48, 64, 96), "normalise": True},
+        "valid": 0.08,
+        "phases": [
+            (32, {}, {"epochs": 8, "learning_rate": 4e-3, "averaging": 0.998}),
+        ],
+        "calibrate": True,
+    },
+    "animals-gap_resnet": {
+        "builder": "gap_resnet",
+        "arguments": {},
+        "valid": 0.08,
+        "phases": [
+            (
+                16,
+                {"dilations": (1, 1, 2, 2)},
+                {"epochs": 12, "learning_rate": 2e-3, "averaging": 0.998},
+            ),
+            (32, {}, {"epochs": 4, "learning_rate": 1e-3, "averaging": 0.998}),
+            (32, {}, {"epochs": 8, "learning_rate": 1e-3, "averaging": 0.998}),
+        ],
+        "calibrate": True,
+    },
+    "drawn-gap_resnet": {
+        "builder": "gap_resnet",
+        "arguments": {"widths": (16, 16, 32, 32), "dilations": (1, 2, 4, 8)},
+        "valid": 0.1,
+        "phases": [
+            (
+                48,
+                {"dilations": (1, 1, 2, 4)},
+                {"epochs": 14, "learning_rate": 4e-3},
+            ),
+            (96, {}, {"epochs": 3, "learning_rate": 1e-3}),
         ],
     },
     "drawn-gap_cnn": {
@@ -75,45 +140,80 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(RECIPES))
     parser.add_argument("--resume", action="store_true", help="go on with a killed run")
     options = parser.parse_args()
-    have = "photos" if data.scenes_name() == "photos" else "drawn"
     names = options.names or [
-        name for name in RECIPES if name.startswith("drawn") or have == "photos"
+        name for name in RECIPES if find_pictures(name.split("-")[0]) is not None
     ]
     for name in names:
         if name not in RECIPES:
             parser.error(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
-        if name.startswith("photos") and have != "photos":
+        if find_pictures(name.split("-")[0]) is None:
             parser.error(
-                f"{name} learns from photographs: put their folder into "
-                "SCENECAM_SCENES, or fetch them into data/photos."
+                f"{name} learns from pictures that are not here: see `scenecam fetch`, "
+                "or name their folder in SCENECAM_SCENES or SCENECAM_ANIMALS."
             )
     for name in names:
-        if name.startswith("drawn"):
-            os.environ["SCENECAM_SCENES"] = "drawn"
-        train_one(
-            name,
-            data.load_scenes("train"),
-            data.load_scenes("test"),
-            resume=options.resume,
-        )
+        load = find_pictures(name.split("-")[0])
+        train_one(name, load("train"), load("test"), resume=options.resume)
+
+
+def find_pictures(kind):
+    """Return what loads a part of "drawn", "photos" or "animals"; None if absent."""
+    if kind == "animals":
+        try:
+            data.load_animals("test", count=4)
+        except FileNotFoundError:
+            return None
+        return data.load_animals
+    if kind == "photos":
+        return data.load_scenes if data.scenes_name() == "photos" else None
+
+    def load(part):
+        with mock.patch.dict(os.environ, SCENECAM_SCENES="drawn"):
+            return data.load_scenes(part)
+
+    return load
+
+
+def follow(
+    name, recipe, train, valid, seed, teachers=MappingProxyType({}), *, resume=True
+):
+    """Follow a recipe, or take what stands from an earlier run."""
+    folder = RUNS / name
+    if not resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"{name}: {len(train)} pictures, {_time_it_took(name)}", flush=True)
+    return recipes.follow(
+        recipe, train, valid, seed=seed, teachers=teachers, folder=folder, resume=resume
+    )
+
+
+def _time_it_took(name):
+    try:
+        card = models.read_card(name)
+    except FileNotFoundError:
+        return "not shipped yet"
+    cores = card["machine"]["cores"]
+    return f"{card['minutes']:.0f} minutes on {cores} cores last time"
 
 
 def train_one(name, pictures, test, *, resume=False):
     """Follow the recipe `name`; write ``data/weights/name.keras`` and its card."""
     recipe = RECIPES[name]
     train, valid = pictures.split(recipe["valid"], seed=SEED)
-    folder = ROOT / "data" / "cache" / "runs" / name
-    if not resume:
-        shutil.rmtree(folder, ignore_errors=True)
-    print(f"{name}: {len(train)} pictures", flush=True)
-    model, history = recipes.follow(
-        recipe, train, valid, seed=SEED, folder=folder, resume=resume
-    )
+    wanted = {
+        teacher
+        for _, _, settings in recipe["phases"]
+        for teacher in settings.get("teachers", ())
+    }
+    teachers = {}
+    for teacher in sorted(wanted):
+        teachers[teacher], _ = follow(teacher, TEACHERS[teacher], train, valid, SEED)
+    model, history = follow(name, recipe, train, valid, SEED, teachers, resume=resume)
     temperature = None
     if recipe.get("calibrate"):
         temperature = recipes.calibrate(model, valid)
     # What is scored is what is shipped: the network with rounded kernels.
-    rounded = models.save_model(model, folder / "rounded.keras", compact=True)
+    rounded = models.save_model(model, RUNS / name / "rounded.keras", compact=True)
     model = models.load_model(rounded)
     scores = records.score(model, test)
     card = records.make_card(

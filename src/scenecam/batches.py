@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -29,6 +31,7 @@ def training_batches(
     size: tuple[int, int],
     num_classes: int,
     augmented: bool = True,
+    teachers: Sequence[keras.Model] = (),
     seed: int = 0,
     epoch: int = 0,
 ) -> tf.data.Dataset:
@@ -48,6 +51,10 @@ def training_batches(
         Length of the one-hot labels.
     augmented : bool
         Whether :func:`augment` is applied.
+    teachers : sequence of keras.Model
+        Networks of the same `size` and classes that end in logits. If there are any,
+        the mean of their probabilities for the augmented picture takes the label's
+        place.
     seed : int
         With the numbers of the epoch and the step it decides all that is in a batch.
     epoch : int
@@ -56,7 +63,14 @@ def training_batches(
     Returns
     -------
     tf.data.Dataset of (images, labels)
-        float32 grey levels in [0, 255] (b, *size, c) and one-hot float32 (b, k).
+        float32 grey levels in [0, 255] (b, *size, c) and one-hot float32 (b, k), or
+        the teachers' probabilities.
+
+    Notes
+    -----
+    Teachers see what the student sees: Hinton et al. (2015), "Distilling the knowledge
+    in a neural network", section 2, at temperature 1, without the labels; Beyer et al.
+    (2022), "Knowledge distillation: a good teacher is patient and consistent".
     """
 
     def read(epoch=epoch):
@@ -75,6 +89,9 @@ def training_batches(
             images = augment(images, size, (key[0], key[1] * steps + key[2]))
         else:
             images = _resize(images, size)
+        if teachers:
+            answers = [tf.nn.softmax(t(images, training=False)) for t in teachers]
+            return images, tf.add_n(answers) / len(teachers)
         return images, tf.one_hot(labels, num_classes)
 
     height, width, channels = scenes.images.shape[1:]

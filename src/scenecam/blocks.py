@@ -59,7 +59,12 @@ def conv_norm(
 
 
 def residual_block(
-    x: keras.KerasTensor, filters: int, *, name: str, stride: int = 1
+    x: keras.KerasTensor,
+    filters: int,
+    *,
+    name: str,
+    stride: int = 1,
+    dilation: int = 1,
 ) -> keras.KerasTensor:
     """Add two 3x3 convolutions to what came in: ``relu(F(x) + x)``.
 
@@ -76,6 +81,9 @@ def residual_block(
         Path of the block, such as ``"stage2_block1"``; every layer name starts with it.
     stride : int
         Step of the first convolution: 2 halves the size.
+    dilation : int
+        Gap between the taps of both convolutions, in pixels; with more than 1 the step
+        must be 1.
 
     Returns
     -------
@@ -95,8 +103,12 @@ def residual_block(
         short = conv_norm(
             short, filters, kernel=1, relu=False, prefix=path, name="_short"
         )
-    main = conv_norm(x, filters, stride=stride, prefix=path, name="1")
-    main = conv_norm(main, filters, relu=False, prefix=path, name="2")
+    main = conv_norm(
+        x, filters, stride=stride, dilation=dilation, prefix=path, name="1"
+    )
+    main = conv_norm(
+        main, filters, dilation=dilation, relu=False, prefix=path, name="2"
+    )
     x = layers.Add(name=f"{path}add")([main, short])
     return layers.ReLU(name=f"{path}relu")(x)
 

@@ -230,6 +230,61 @@ def gap_cnn(
     return _draw_weights(keras.Model(inputs, outputs, name="gap_cnn"), seed)
 
 
+def gap_resnet(
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    *,
+    num_classes: int = 4,
+    widths: Sequence[int] = (48, 48, 64, 64),
+    dilations: Sequence[int] = (1, 2, 4, 4),
+    seed: int = 0,
+) -> keras.Model:
+    """Build a residual network without pooling: class maps as large as the picture.
+
+    A 3x3 convolution, then residual blocks whose step is always 1; kernels with gaps
+    see far all the same.
+
+    Parameters
+    ----------
+    input_shape : tuple of (height, width, channels)
+        Size of the pictures.
+    num_classes : int
+        How many logits come out.
+    widths : sequence of int
+        Kernels of each block; the first convolution has as many as the first block.
+    dilations : sequence of int
+        Gap between the taps of both convolutions of each block. With 1, 2, 4, 4 a
+        number of the last map sees 47x47 pixels.
+    seed : int
+        Seed of the initial weights.
+
+    Returns
+    -------
+    keras.Model
+        Pictures (n, h, w, c), grey levels in [0, 255], to logits (n, num_classes).
+
+    Raises
+    ------
+    ValueError
+        If `widths` and `dilations` differ in length.
+
+    Notes
+    -----
+    Yu, Koltun and Funkhouser, "Dilated residual networks" (CVPR 2017), section 2: gaps
+    in place of steps keep the resolution of the maps.
+    """
+    if len(widths) != len(dilations):
+        raise ValueError(
+            "`widths` and `dilations` need one number for each block; "
+            f"received {tuple(widths)} and {tuple(dilations)}."
+        )
+    inputs, x = _scaled_input(input_shape)
+    x = blocks.conv_norm(x, widths[0], prefix="stem_", name="1")
+    for step, (width, gap) in enumerate(zip(widths, dilations, strict=True), start=1):
+        x = blocks.residual_block(x, width, dilation=gap, name=f"block{step}")
+    outputs = blocks.classifier(x, num_classes)
+    return _draw_weights(keras.Model(inputs, outputs, name="gap_resnet"), seed)
+
+
 def vgg16(
     input_shape: tuple[int, int, int] | None = None,
     *,

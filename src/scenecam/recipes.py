@@ -7,6 +7,9 @@ A recipe is a dict of what JSON knows, so that it can stand on the network's car
   arguments of `training.fit`). The weights go from phase to phase, so a network can
   start on small pictures: the kernels are the same, the arithmetic is a fraction, and
   the last epochs get used to the size that it will be asked at.
+- ``teachers``, optional, in the last of these: names of networks, which the caller
+  brings. The phase learns from their probabilities, and from those of the network as
+  the phase before left it, instead of the labels.
 - ``valid``: share of every class that is set aside to choose the epoch.
 - ``calibrate``, optional: whether a temperature is fitted at the end.
 """
@@ -14,7 +17,9 @@ A recipe is a dict of what JSON knows, so that it can stand on the network's car
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import keras
 import numpy as np
@@ -27,7 +32,7 @@ SHARED = {
     "schedule": "cosine",
     "weight_decay": 0.05,
     "label_smoothing": 0.1,
-    "patience": 1000,  # the cosine ends each phase; the best epoch is kept anyway
+    "patience": 1000,  # the cosine ends each phase
 }
 
 # A kernel with a gap of 2 pixels sees in a picture what one without a gap sees in the
@@ -128,6 +133,7 @@ def follow(
     valid: SceneSet,
     *,
     seed: int = 0,
+    teachers: Mapping[str, keras.Model] = MappingProxyType({}),
     folder: str | os.PathLike | None = None,
     resume: bool = False,
     verbose: str | int = "auto",
@@ -142,6 +148,8 @@ def follow(
         To learn from, and to choose the epoch with.
     seed : int
         Of the weights; every phase has its own for the order and the augmentation.
+    teachers : mapping of str to keras.Model
+        The networks that the recipe calls teachers, of the size of their phase.
     folder : path, optional
         Where each phase has a folder with its state.
     resume : bool
@@ -152,7 +160,7 @@ def follow(
     Returns
     -------
     model : keras.Model
-        With the weights of the last phase's best epoch.
+        With the weights of the epoch that its last phase keeps.
     history : dict of str to list
         That of `training.fit` for all phases, rounded, with the ``side`` of the
         pictures of every epoch.
@@ -160,7 +168,7 @@ def follow(
     Raises
     ------
     ValueError
-        As the builder and `training.fit`.
+        As the builder and `training.fit`; if a teacher is missing.
     """
     model, history = None, {"side": []}
     plans = _plans(recipe["phases"], len(train))
@@ -173,12 +181,16 @@ def follow(
         )
         if model is not None:
             bigger.set_weights(model.get_weights())
+        settings = SHARED | settings
+        if "teachers" in settings:
+            taught = _teachers(settings["teachers"], teachers, bigger)
+            settings = settings | {"teachers": taught}
         model = bigger
         part = training.fit(
             model,
             train,
             valid,
-            **SHARED | settings,
+            **settings,
             seed=seed + number,
             folder=None if folder is None else Path(folder) / str(number),
             resume=resume,
@@ -188,6 +200,19 @@ def follow(
         for key, values in part.items():
             history.setdefault(key, []).extend(round(value, 4) for value in values)
     return model, history
+
+
+def _teachers(names, teachers, model) -> list[keras.Model]:
+    """Find the teachers of a phase; add a copy of the network that it begins with."""
+    missing = [name for name in names if name not in teachers]
+    if missing:
+        raise ValueError(
+            f"the recipe wants the teachers {', '.join(names)}; there is no "
+            f"{missing[0]!r}. Give them as `teachers`, name to network."
+        )
+    itself = keras.models.clone_model(model)
+    itself.set_weights(model.get_weights())
+    return [*(teachers[name] for name in names), itself]
 
 
 def _plans(phases, pictures: int) -> list[reporters.Plan]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -36,17 +37,18 @@ def fit(
     weight_decay: float = 0.0,
     averaging: float = 0.0,
     augment: bool = True,
+    teachers: Sequence[keras.Model] = (),
     patience: int = 15,
+    keep: str = "best",
     folder: str | os.PathLike | None = None,
     resume: bool = False,
     seed: int = 0,
     verbose: str | int | keras.callbacks.Callback = "auto",
 ) -> dict[str, list[float]]:
-    """Train a network on one part and keep its best epoch on another.
+    """Train a network on one part and choose its epoch on another.
 
     The loss is the categorical cross-entropy of the logits. Training ends after
-    `epochs`, or once the validation loss has not fallen for `patience` epochs; `model`
-    is left with the weights of the epoch whose validation loss was lowest.
+    `epochs`, or once the validation loss has not fallen for `patience` epochs.
 
     Parameters
     ----------
@@ -75,10 +77,20 @@ def fit(
         back about 500 steps. If not 0, the average is what is validated and returned.
     augment : bool
         Whether training pictures are cropped, mirrored and recoloured at random.
+    teachers : sequence of keras.Model
+        If there are any, `model` learns to give the mean of their probabilities instead
+        of the labels: knowledge distillation. They see the same augmented pictures,
+        take the same size and end in logits of the same classes.
     patience : int
         Epochs without a lower validation loss that are waited for.
+    keep : {"best", "last"}
+        The epoch whose weights `model` is left with: that of the lowest validation
+        loss, or the last. A network that learns from teachers goes on growing more
+        certain than the labels bear out, which a temperature mends, while it names
+        more pictures rightly: keep its last.
     folder : path, optional
-        Where ``best.keras``, ``history.json`` and ``state.npz`` (to resume from) go.
+        Where ``best.keras`` (the epoch that is kept), ``history.json`` and
+        ``state.npz`` (to resume from) go.
     resume : bool
         Whether to go on from the state in `folder`, if there is one.
     seed : int
@@ -102,12 +114,16 @@ def fit(
     Notes
     -----
     Adam: Kingma and Ba (2015), algorithm 1; decoupled decay: Loshchilov and Hutter
-    (2019); label smoothing: Szegedy et al. (2016), section 7.
+    (2019); label smoothing: Szegedy et al. (2016), section 7; distillation: see
+    `batches.training_batches`.
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1; received {value}.")
+    if keep not in ("best", "last"):
+        raise ValueError(f'`keep` must be "best" or "last"; received {keep!r}.')
     _check_sets(model, train, valid)
+    _check_teachers(model, teachers)
     reporter = verbose
     if not isinstance(verbose, keras.callbacks.Callback):
         plan = reporters.Plan(epochs, len(train))
@@ -136,7 +152,9 @@ def fit(
         "weight_decay": weight_decay,
         "averaging": averaging,
         "augment": augment,
+        "teachers": [teacher.count_params() for teacher in teachers],
         "patience": patience,
+        "keep": keep,
         "seed": seed,
     }
     run = _Run(model, settings, folder)
@@ -163,6 +181,7 @@ def fit(
             size=size,
             num_classes=num_classes,
             augmented=augment,
+            teachers=teachers,
             seed=seed,
             epoch=done,
         ),
@@ -202,7 +221,7 @@ def augment_images(images: np.ndarray, *, seed: int) -> np.ndarray:
 
 
 class _Run(keras.callbacks.Callback):
-    """Remember history and best weights, stop early, and survive being killed.
+    """Remember history and the weights to keep, stop early, and survive being killed.
 
     Keras has a callback for each of these, but the memory of its EarlyStopping and of
     its ModelCheckpoint dies with the process, and BackupAndRestore does not bring it
@@ -216,7 +235,7 @@ class _Run(keras.callbacks.Callback):
         self.settings = settings
         self.folder = None if folder is None else Path(folder)
         self.history = {name: [] for name in (*METRICS, "seconds")}
-        self.best = None
+        self.kept = None
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -234,20 +253,20 @@ class _Run(keras.callbacks.Callback):
                 f"the validation loss is {losses[-1]} after epoch {epoch + 1}. Train "
                 "with a smaller `learning_rate`."
             )
-        if losses[-1] == min(losses):
-            self.keep_best()
+        if losses[-1] == min(losses) or self.settings["keep"] == "last":
+            self.keep_epoch()
         if self.folder is not None:
             self.save()
         self.network.stop_training = self.is_over()
 
-    def keep_best(self):
+    def keep_epoch(self):
         last = self.network.get_weights()
         if self.settings["averaging"]:
             # What was validated is the average; the steps go on from the last weights.
             self.network.optimizer.finalize_variable_values(
                 self.network.trainable_variables
             )
-        self.best = self.network.get_weights()
+        self.kept = self.network.get_weights()
         if self.folder is not None:
             _replace(self.folder / "best.keras", self.network.save)
         self.network.set_weights(last)
@@ -261,12 +280,12 @@ class _Run(keras.callbacks.Callback):
         )
 
     def finish(self):
-        if self.best is not None:
-            self.network.set_weights(self.best)
+        if self.kept is not None:
+            self.network.set_weights(self.kept)
 
     def save(self):
         arrays = {f"variable{i}": v.numpy() for i, v in enumerate(self.variables)}
-        arrays |= {f"best{i}": value for i, value in enumerate(self.best)}
+        arrays |= {f"best{i}": value for i, value in enumerate(self.kept)}
         arrays["about"] = np.array(json.dumps([self.settings, self.history]))
         _replace(self.folder / "state.npz", lambda path: np.savez(path, **arrays))
         text = json.dumps(self.history, indent=1)
@@ -290,7 +309,7 @@ class _Run(keras.callbacks.Callback):
                 )
             for i, variable in enumerate(self.variables):
                 variable.assign(state[f"variable{i}"])
-            self.best = [
+            self.kept = [
                 state[f"best{i}"] for i in range(len(self.network.get_weights()))
             ]
         self.history = history
@@ -346,6 +365,18 @@ def _learning_rate(highest, schedule, steps):
     raise ValueError(
         f'`schedule` must be "constant" or "cosine"; received {schedule!r}.'
     )
+
+
+def _check_teachers(model, teachers):
+    for teacher in teachers:
+        shapes = (teacher.input_shape[1:], teacher.output_shape[1:])
+        wanted = (model.input_shape[1:], model.output_shape[1:])
+        if shapes != wanted:
+            raise ValueError(
+                f"a teacher takes pictures of {shapes[0]} and gives {shapes[1]} "
+                f"logits; the model {wanted[0]} and {wanted[1]}. Build the teacher "
+                "again at the model's size and give it its weights."
+            )
 
 
 def _check_sets(model, train, valid):

@@ -20,8 +20,11 @@ if not importlib.util.find_spec("jupyterlab"):
     pytest.skip("no jupyterlab: run make browser", allow_module_level=True)
 
 ROOT = Path(__file__).resolve().parents[2]
+CHAPTER = ROOT / "book" / "07-grad-cam.ipynb"
 # Keras takes ten seconds to start, and more where other work is going on.
-START, ANSWER = 120, 15
+START, ANSWER, RUN = 120, 15, 300
+# JupyterLab takes cells out of the page while they are not in view.
+TRACKER = '{"windowingMode": "none"}'
 CELLS = (
     """
 from scenecam import models, synth
@@ -36,7 +39,7 @@ explorer""",
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a running JupyterLab with a small notebook, and its token."""
+    """The address of a running JupyterLab with two notebooks, and its token."""
     folder = tmp_path_factory.mktemp("lab")
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in CELLS]
@@ -44,6 +47,7 @@ def lab(tmp_path_factory):
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     (folder / "work").mkdir()
     nbformat.write(notebook, folder / "work" / "explorer.ipynb")
+    shutil.copy(CHAPTER, folder / "work")
     # Nothing of the user's own settings, and nothing written into them.
     own = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     settings = {f"JUPYTER_{name}": str(folder / name) for name in own}
@@ -51,6 +55,9 @@ def lab(tmp_path_factory):
     settings["PYTHONPATH"] = str(ROOT / "src")
     for name in ("SETTINGS", "WORKSPACES"):
         settings[f"JUPYTERLAB_{name}_DIR"] = str(folder / name)
+    extension = folder / "SETTINGS" / "@jupyterlab" / "notebook-extension"
+    extension.mkdir(parents=True)
+    (extension / "tracker.jupyterlab-settings").write_text(TRACKER)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -94,8 +101,8 @@ def wait_for_server(server, address, token, log):
 
 
 @pytest.fixture
-def notebook(browser, lab):
-    """The notebook, open and run to its end, in a page that reaches nothing else."""
+def run(browser, lab):
+    """Open a notebook and run it to its end, in a page that reaches nothing else."""
     address, token = lab
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.set_default_timeout(1000 * START)
@@ -106,18 +113,31 @@ def notebook(browser, lab):
         route.abort()
 
     context.route(lambda url: not url.startswith((address, "data:", "blob:")), refuse)
-    page = context.new_page()
-    page.goto(f"{address}/doc/tree/explorer.ipynb?token={token}&reset")
-    # Before the notebook is there the menu is rebuilt, and before the kernel is there
-    # what is run can be lost.
-    page.locator(".jp-CodeCell").nth(len(CELLS) - 1).wait_for()
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.locator(".scenecam[data-ready]").wait_for()
-    page.get_by_text(re.compile("^view: mask")).wait_for()
-    page.set_default_timeout(1000 * ANSWER)
-    yield page
+
+    def run(name, cells):
+        page = context.new_page()
+        page.goto(f"{address}/doc/tree/{name}?token={token}&reset")
+        # Before the notebook is there the menu is rebuilt, and before the kernel is
+        # there what is run can be lost.
+        page.locator(".jp-CodeCell").nth(cells - 1).wait_for(state="attached")
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        # The number of a cell stands beside it once it has run.
+        page.wait_for_function(
+            """cells => {
+              const prompts = document.querySelectorAll(".jp-CodeCell .jp-InputPrompt");
+              const ran = [...prompts].filter(p => /[0-9]/.test(p.textContent));
+              return ran.length === cells
+                || document.querySelector("[data-mime-type$='.error']");
+            }""",
+            arg=cells,
+            timeout=1000 * RUN,
+        )
+        page.set_default_timeout(1000 * ANSWER)
+        return page
+
+    yield run
     context.close()
     # The widget's script comes from the kernel, its manager from the installed package.
     assert not asked
@@ -159,7 +179,10 @@ def drawn(page):
     return canvas.evaluate("canvas => canvas.toDataURL()")
 
 
-def test_a_key_in_the_browser_moves_a_trait_in_python_and_back(notebook):
+def test_a_key_in_the_browser_moves_a_trait_in_python_and_back(run):
+    notebook = run("explorer.ipynb", len(CELLS))
+    notebook.locator(".scenecam[data-ready]").wait_for()
+    notebook.get_by_text(re.compile("^view: mask")).wait_for()
     explorer = notebook.locator(".scenecam")
     view = explorer.locator("[data-control=view] select")
     # Python has the last word: the third cell chose the view.
@@ -186,3 +209,22 @@ def test_a_key_in_the_browser_moves_a_trait_in_python_and_back(notebook):
     assert run_cell(notebook, 2) == "view: mask"
     wait_for_change(notebook, before)
     assert view.locator("option:checked").text_content() == "true mask"
+
+
+def test_a_chapter_runs_and_its_slider_moves_the_live_widget(run):
+    cells = [
+        cell
+        for cell in nbformat.read(CHAPTER, as_version=4).cells
+        if cell.cell_type == "code" and cell.source.strip()
+    ]
+    page = run(CHAPTER.name, len(cells))
+    assert not page.locator("[data-mime-type$='.error']").all_inner_texts()
+    explorer = page.locator(".scenecam[data-ready]").first
+    explorer.wait_for()
+    before = drawn(page)
+    slider = explorer.locator("[data-control=layer] input")
+    layer = slider.get_attribute("aria-valuetext")
+    slider.focus()
+    page.keyboard.press("Home")
+    wait_for_change(page, before)
+    assert slider.get_attribute("aria-valuetext") != layer
