@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from scenecam import explain, images, results
+from scenecam import explain, images, results, saving
 
 NAMES = ("sea", "forest")
 
@@ -39,7 +39,7 @@ def run(root, out, *, files=None, batch_size=4, look=None, **changes):
             files,
             root=str(root),
             index=index,
-            look=look or explain.Look(ending="png"),
+            look=look or saving.Look(ending="png"),
             batch_size=batch_size,
         )
         return list(outcomes)

@@ -143,7 +143,8 @@ def test_every_input_of_the_chapters_changes_the_digest(small_book, monkeypatch)
     monkeypatch.syspath_prepend(ROOT / "tools")
     import book as tool
 
-    monkeypatch.delenv("SCENECAM_SCENES", raising=False)
+    for name in ("SCENECAM_SCENES", "SCENECAM_ANIMALS"):
+        monkeypatch.delenv(name, raising=False)
     seen = {tool.digest(small_book)}
     (small_book / "requirements.txt").write_text("numpy\n")
     seen.add(tool.digest(small_book))
@@ -158,7 +159,13 @@ def test_every_input_of_the_chapters_changes_the_digest(small_book, monkeypatch)
     seen.add(tool.digest(small_book))
     (photographs / "one.jpg").write_bytes(b"picture")
     seen.add(tool.digest(small_book))
-    assert len(seen) == 6
+    animal = small_book / "data" / "animals" / "test" / "cat" / "one.png"
+    animal.parent.mkdir(parents=True)
+    animal.write_bytes(b"picture")
+    seen.add(tool.digest(small_book))
+    monkeypatch.setenv("SCENECAM_ANIMALS", str(photographs.parent))
+    seen.add(tool.digest(small_book))
+    assert len(seen) == 8
     (small_book / "data" / "cache").mkdir()
     (small_book / "data" / "cache" / "decoded").write_bytes(b"made from the above")
     assert tool.digest(small_book) in seen

@@ -169,6 +169,62 @@ def test_a_network_file_of_keras_2_that_takes_grey_pictures(pictures, tmp_path):
         assert float(row["probability"]) == pytest.approx(shares.max(), abs=2e-5)
 
 
+ANIMALS = ("bird", "cat", "dog", "horse")
+SECOND_PROJECT = ROOT.parent / "shared" / "seeds" / "model_weight.h5"
+
+
+@pytest.fixture(params=["animals-gap_cnn", "animals-gap_resnet", SECOND_PROJECT])
+def animal_weights(request):
+    """What names a network for the four animals, and what the command needs to know."""
+    if request.param == SECOND_PROJECT:
+        if not SECOND_PROJECT.exists():
+            pytest.skip("no seed files beside the checkout (../shared/seeds)")
+        names = "dog,cat,horse,bird"
+        return ("--weights", SECOND_PROJECT, "--class-names", names), 64
+    return ("--weights", request.param), 32
+
+
+@pytest.fixture
+def animals(tmp_path):
+    """Eight pictures of animals: real ones, or noise where there are none."""
+    source, draw = ROOT.parent / "shared" / "animals" / "test", np.random.default_rng(1)
+    for name in ANIMALS:
+        (tmp_path / "animals" / name).mkdir(parents=True)
+        found = sorted((source / name).glob("*.jpg"))[:2]
+        for number in range(2):
+            noise = draw.integers(0, 256, (32, 32, 3)).astype(np.uint8)
+            image = images.read_image(found[number]) if found else noise
+            images.save_image(tmp_path / "animals" / name / f"{number}.png", image)
+    return tmp_path / "animals"
+
+
+def test_every_map_of_an_animal_is_saved_at_full_resolution(
+    animals, animal_weights, tmp_path
+):
+    (words, side), out = animal_weights, tmp_path / "out"
+    more = ("--method", "cam", "--classes", "all", "--out", out)
+    assert scenecam("explain", animals, *words, *more) == 0
+    rows = rows_of(out)
+    assert len(rows) == 8 * 4 and {row["class"] for row in rows} == set(ANIMALS)
+    for row in rows:
+        assert np.load(out / row["map"]).shape == (4, side, side)
+        assert row["class"] in row["overlay"] and row["overlay"].endswith(".jpg")
+        for kind in ("heatmap", "overlay"):
+            assert images.read_image(out / row[kind]).shape == (32, 32, 3)
+
+
+def test_animals_are_evaluated(animals, animal_weights, tmp_path):
+    (words, _), out = animal_weights, tmp_path / "report"
+    more = ("--part", "all", "--out", out)
+    assert scenecam("evaluate", animals, *words, *more) == 0
+    numbers = json.loads((out / "report.json").read_text())
+    rows = list(csv.reader((out / "confusion.csv").read_text().splitlines()))
+    assert sorted(rows[0][1:]) == list(ANIMALS)
+    counts = np.array([[int(count) for count in row[1:]] for row in rows[1:]])
+    assert counts.sum(axis=1).tolist() == [2, 2, 2, 2]
+    assert numbers["accuracy"] == pytest.approx(np.trace(counts) / 8)
+
+
 def saved(tmp_path, *, shape=(16, 16, 3), units=3, top=None):
     inputs = keras.Input(shape)
     x = keras.layers.Conv2D(4, 3, activation="relu", name="features")(inputs)

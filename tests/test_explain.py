@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from picture_folders import write_picture
 from PIL import Image
 
-from scenecam import explain, images, results, sheets
+from scenecam import explain, images, results, saving, sheets
 
 
 def write_noise(folder, count, *, size=(30, 40)):
@@ -89,7 +89,7 @@ def test_the_peak_is_given_in_pixels_of_the_picture(tmp_path):
         return np.array([[0.9, 0.1]]), np.array([[0, 1]]), maps
 
     out = tmp_path / "out"
-    look = explain.Look(size=50, ending="png")
+    look = saving.Look(size=50, ending="png")
     stub_network.run(tmp_path / "in", out, look=look, answer=answer)
     first, second = rows_of(out)
     # Cells of 50 x 40 pixels; the centre of the last row's first, the first row's last.
@@ -105,7 +105,7 @@ def test_the_peak_is_given_in_pixels_of_the_picture(tmp_path):
 def test_one_scale_for_all_classes_of_a_picture(tmp_path):
     root = write_noise(tmp_path / "in", 1)
     out = tmp_path / "out"
-    stub_network.run(root, out, look=explain.Look(ending="png", common_scale=True))
+    stub_network.run(root, out, look=saving.Look(ending="png", common_scale=True))
     rows = rows_of(out)
     maps = np.load(out / rows[0]["map"])
     picture = images.read_image(root / rows[0]["file"])
@@ -116,10 +116,10 @@ def test_one_scale_for_all_classes_of_a_picture(tmp_path):
 
 
 def test_a_large_picture_is_blended_in_strips_to_the_same_pixels(tmp_path, monkeypatch):
-    monkeypatch.setattr(explain, "STRIP_PIXELS", 170)
+    monkeypatch.setattr(saving, "STRIP_PIXELS", 170)
     root = write_noise(tmp_path / "in", 1)
     out = tmp_path / "out"
-    stub_network.run(root, out, look=explain.Look(size=None, ending="png"))
+    stub_network.run(root, out, look=saving.Look(size=None, ending="png"))
     for row in rows_of(out):
         unit = images.unit_map(np.load(out / row["map"])[int(row["map_index"])])
         picture = images.read_image(root / row["file"])
@@ -140,6 +140,45 @@ def test_a_map_with_nan_is_a_problem_of_its_picture_only(tmp_path):
     wrong = [one.file for one in outcomes if one.problem]
     assert len(wrong) == 2 and len(rows_of(tmp_path / "out")) == 8
     assert "NaN" in next(one.problem for one in outcomes if one.problem)
+
+
+def test_all_maps_of_one_picture_are_saved_in_one_call(tmp_path):
+    rng = np.random.default_rng(3)
+    picture = rng.integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    maps = rng.normal(0, 300, (3, 8, 10)).astype(np.float32)  # far beyond a byte
+    maps[2] = -1.0  # nothing speaks for it
+    names = ("cat", "dog", "sea lion")
+    look = saving.Look(ending="png", common_scale=True)
+    found = saving.save_maps(
+        tmp_path / "new", "my cat.jpg", picture, maps, class_names=names, look=look
+    )
+    assert list(found) == list(names)
+    assert found["sea lion"]["overlay"].name == "my cat.jpg.sea_lion.overlay.png"
+    assert len({paths["map"] for paths in found.values()}) == 1
+    np.testing.assert_array_equal(np.load(found["dog"]["map"]), maps)
+    unit = images.unit_map(maps[0], limit=float(maps.max()))
+    shown = images.read_image(found["cat"]["overlay"])
+    np.testing.assert_array_equal(shown, images.overlay(picture, unit))
+    dark = images.read_image(found["sea lion"]["heatmap"])
+    np.testing.assert_array_equal(dark, images.colour_map(np.zeros((40, 50))))
+    assert len(list((tmp_path / "new").iterdir())) == 7
+    saving.save_maps(tmp_path, "x", picture, maps, class_names=names)
+    assert (tmp_path / "x.cat.heatmap.jpg").is_file()
+
+
+def test_maps_that_cannot_be_saved_are_refused_before_anything_is_written(tmp_path):
+    picture, maps = np.zeros((4, 4, 3), np.uint8), np.zeros((2, 4, 4))
+    out = tmp_path / "out"
+    for arguments, names, words in (
+        ((picture, maps), ("a",), r"each of 1 class names; received \(2, 4, 4\)"),
+        ((picture, maps[0]), ("a",), r"received \(4, 4\)"),
+        ((picture, maps), ("a", "a"), "must differ; received a, a"),
+        ((picture, maps + np.nan), ("a", "b"), "the maps of x hold NaN"),
+        ((picture[..., 0], maps), ("a", "b"), "picture"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            saving.save_maps(out, "x", *arguments, class_names=names)
+    assert not out.exists()
 
 
 # ---- Names ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from scenecam import cam, explorer, images, models, synth
+from scenecam.scenes import SceneSet
 from scenecam.viewer import HINT
 
 METHODS = ("grad_cam", "layer_cam")
@@ -25,34 +26,34 @@ def made(model, scenes):
 
 
 def test_the_layers_are_the_last_of_each_resolution(model, made):
-    assert list(made._layers) == explorer.coarse_layers(model)
-    sizes = [values.shape[-1] for values in made._maps.values()]
+    assert list(made._set.layers) == explorer.coarse_layers(model)
+    sizes = [values.shape[-1] for values in made._set.maps.values()]
     assert sizes == sorted(set(sizes), reverse=True)
-    assert made._layers[-1] == cam.layer_names(model)[-1]
+    assert made._set.layers[-1] == cam.layer_names(model)[-1]
 
 
 def test_it_holds_what_class_maps_computes(model, scenes, made):
-    layer = made._layers[-1]
+    layer = made._set.layers[-1]
     wanted = cam.class_maps(model, scenes.images, method="layer_cam", layers=layer)
-    assert np.allclose(made._maps[layer][:, :, 1], wanted[layer], atol=1e-5)
+    assert np.allclose(made._set.maps[layer][:, :, 1], wanted[layer], atol=1e-5)
 
 
 def test_it_begins_with_the_predicted_class_at_the_last_layer(model, scenes, made):
     predicted = models.predict(model, scenes.images).argmax(axis=1)
     assert (made.image, made.class_index) == (0, predicted[0])
-    assert (made.layer, made.method) == (made._layers[-1], "grad_cam")
+    assert (made.layer, made.method) == (made._set.layers[-1], "grad_cam")
 
 
 def test_traits_and_choice_follow_one_another(made):
     seen = []
     made.observe(lambda change: seen.append((change["name"], change["new"])))
     made.image, made.class_index = 2, 4
-    made.layer, made.method = made._layers[0], "layer_cam"
+    made.layer, made.method = made._set.layers[0], "layer_cam"
     assert made.choice == {"picture": 2, "class": 4, "method": 1, "layer": 0}
     made.choice = {"picture": 1, "class": 3, "method": 0, "layer": 1}
     assert (made.image, made.class_index) == (1, 3)
-    assert (made.layer, made.method) == (made._layers[1], "grad_cam")
-    assert ("layer", made._layers[1]) in seen and ("image", 1) in seen
+    assert (made.layer, made.method) == (made._set.layers[1], "grad_cam")
+    assert ("layer", made._set.layers[1]) in seen and ("image", 1) in seen
 
 
 def test_the_first_state_may_be_given(model, scenes):
@@ -97,10 +98,57 @@ def test_more_pictures_are_added_and_shown(made, scenes, tmp_path, monkeypatch):
     assert made._header["controls"]["picture"][3:] == ["4 beach", "5"]
     assert made._header["labels"][3:] == [-1, -1]
     assert sent == [(made._header, made._buffers)]
-    for maps in made._maps.values():
+    for maps in made._set.maps.values():
         assert np.allclose(maps[3], maps[1], atol=1e-4)
     with pytest.raises(ValueError, match="at least one picture"):
         made.add_pictures([])
+
+
+def test_some_classes_are_the_same_maps_under_the_models_numbers(model, scenes, made):
+    some = explorer.Explorer(model, scenes, methods=METHODS, classes=[4, 1, 4])
+    assert some._header["controls"]["class"] == [scenes.class_names[i] for i in (4, 1)]
+    probabilities = models.predict(model, scenes.images)
+    assert some.class_index == max((4, 1), key=lambda i: probabilities[0, i])
+    for layer, maps in some._set.maps.items():
+        wanted = made._set.maps[layer][:, [4, 1]]
+        np.testing.assert_allclose(maps, wanted, atol=1e-5)
+    masks = some._set.contents()["masks"]
+    for place, number in enumerate((4, 1)):
+        assert ((masks == place) == (scenes.masks == number)).all()
+    assert (masks[~np.isin(scenes.masks, (4, 1))] == 255).all()
+    some.class_index = 1
+    assert some.choice["class"] == 1
+    with pytest.raises(ValueError, match=r"class 2 cannot.*add_classes\(\[2\]\)"):
+        some.class_index = 2
+    with pytest.raises(ValueError, match="a class must be from 0 to 5; received 6"):
+        explorer.Explorer(model, scenes, classes=[6])
+    with pytest.raises(ValueError, match="at least one class"):
+        explorer.Explorer(model, scenes, classes=[])
+
+
+def test_a_class_is_found_by_its_name_among_many_and_added(scenes, monkeypatch):
+    model = models.resnet((32, 32, 3), num_classes=30)
+    names = tuple(f"thing {number}" for number in range(30))
+    many = SceneSet(scenes.images, scenes.labels, names)
+    made = explorer.Explorer(model, many, methods=METHODS)
+    probabilities = models.predict(model, scenes.images)
+    first = np.argsort(-probabilities, axis=1)[:, :3]
+    assert set(made._set.classes) == set(first.ravel().tolist())
+    assert made.class_index == first[0, 0]
+    count, other = len(made._set.classes), int(probabilities[0].argmin())
+    sent = []
+    monkeypatch.setattr(made, "send", lambda *message: sent.append(message))
+    field = made.class_search()
+    assert field.options == names
+    field.value = names[other]
+    assert made.class_index == other and made.choice["class"] == count
+    assert made._header["controls"]["class"][-1] == names[other] and len(sent) == 1
+    wanted = cam.class_maps(model, scenes.images, method="layer_cam", classes=other)
+    for layer, maps in wanted.items():
+        found = made._set.maps[layer][:, -1, 1]
+        np.testing.assert_allclose(found, maps[:, 0], atol=1e-5)
+    made.add_classes([first[0, 0].item()])
+    assert made.class_index == first[0, 0] and len(made._set.classes) == count + 1
 
 
 def test_the_uploader_adds_pictures_and_names_what_is_none(made, scenes, monkeypatch):
@@ -108,9 +156,9 @@ def test_the_uploader_adds_pictures_and_names_what_is_none(made, scenes, monkeyp
     button = made.uploader()
     png = images.encode_png(scenes.images[0])
     made._add_files(({"name": "a.png", "content": memoryview(png)},))
-    assert len(made._names) == 4 and made.message == HINT
+    assert len(made._set.names) == 4 and made.message == HINT
     made._add_files(({"name": "b.txt", "content": memoryview(b"words")},))
-    assert len(made._names) == 4 and "b.txt" in made.message
+    assert len(made._set.names) == 4 and "b.txt" in made.message
     assert button.multiple and button.accept == "image/*"
 
 

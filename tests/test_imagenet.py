@@ -100,5 +100,12 @@ def test_names_come_with_the_likeliest_first(tmp_path, monkeypatch):
     first, second = imagenet.top_names(probabilities, count=2)
     assert first == [("thing 7", 0.7), ("thing 3", 0.3)]
     assert second[0] == ("thing 999", 1.0)
+    index = json.loads(path.read_text()) | {
+        "134": ["n1", "crane"],
+        "517": ["n2", "crane"],
+    }
+    path.write_text(json.dumps(index))
+    names = imagenet.class_names()
+    assert len(set(names)) == 1000 and names[517] == "crane_517"
     with pytest.raises(ValueError, match=r"\(n, 1000\); received \(2, 6\)"):
         imagenet.top_names(probabilities[:, :6])

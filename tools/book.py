@@ -42,7 +42,7 @@ def kernel_environment() -> dict[str, str]:
 
 def files_below(folder: Path) -> list[Path]:
     """All files below `folder` that can change a result, in a fixed order."""
-    skipped = {"__pycache__", "cache", "photos", ".ipynb_checkpoints"}
+    skipped = {"__pycache__", "cache", "photos", "animals", ".ipynb_checkpoints"}
     return sorted(
         path
         for path in folder.rglob("*")
@@ -52,27 +52,29 @@ def files_below(folder: Path) -> list[Path]:
     )
 
 
-def photographs(root: Path) -> Path | None:
-    """Return the folder of photographs that the chapters would use, if any."""
-    named = os.environ.get("SCENECAM_SCENES", "")
-    if named == "drawn":
-        return None
-    folder = Path(named).expanduser() if named else root / "data" / "photos"
-    return folder if folder.is_dir() else None
+def picture_folders(root: Path) -> list[Path]:
+    """Return the folders of photographs and animals that the chapters would use."""
+    found = []
+    for variable, default in (
+        ("SCENECAM_SCENES", "photos"),
+        ("SCENECAM_ANIMALS", "animals"),
+    ):
+        named = os.environ.get(variable, "")
+        if named != "drawn":
+            found.append(Path(named).expanduser() if named else root / "data" / default)
+    return [folder for folder in found if folder.is_dir()]
 
 
 def digest(root: Path) -> str:
     """Digest of all that the chapters' results depend on, but for the chapters."""
-    found = hashlib.sha256(
-        f"{sys.version} {os.environ.get('SCENECAM_SCENES')}".encode()
-    )
+    named = (os.environ.get(name) for name in ("SCENECAM_SCENES", "SCENECAM_ANIMALS"))
+    found = hashlib.sha256(" ".join(map(str, (sys.version, *named))).encode())
     for name in ("src", "data"):
         for path in files_below(root / name):
             found.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     for path in sorted(root.glob("requirements*.txt")) + [root / "_config.yml"]:
         found.update(path.read_bytes() if path.is_file() else b"")
-    folder = photographs(root)
-    if folder is not None:
+    for folder in picture_folders(root):
         # Thousands of photographs: their names, sizes and times stand for their bytes.
         for path in sorted(folder.rglob("*")):
             if path.is_file():

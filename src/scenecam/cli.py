@@ -138,9 +138,9 @@ def _settings(arguments: argparse.Namespace, network, root: str) -> dict:
 
 def _run_stream(arguments, network, files, root, index) -> int:
     """Let the pictures through, show how far it is, and say what came of it."""
-    from scenecam import explain, results
+    from scenecam import explain, results, saving
 
-    look = explain.Look(
+    look = saving.Look(
         size=arguments.size,
         ending=arguments.format,
         opacity=arguments.opacity,

@@ -8,7 +8,6 @@ imported here.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import warnings
 from collections import deque
@@ -20,35 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scenecam import folders, images, results
-
-# Pixels of an overlay that are blended at a time, in float: 12 times their size.
-STRIP_PIXELS = 2_000_000
+from scenecam import folders, images, results, saving
+from scenecam.saving import Look
 
 # What reading a picture raises if the picture, not the program, is at fault.
 UNREADABLE = (ValueError, FileNotFoundError)
-
-
-@dataclass(frozen=True)
-class Look:
-    """How maps are shown; the raw maps do not depend on it.
-
-    Attributes
-    ----------
-    size : int or None
-        Longest side of heatmap and overlay in pixels; smaller pictures are not
-        enlarged. None is the picture's own size.
-    ending : {"jpg", "png"}
-    opacity : float
-        Of the map over the picture, 0 to 1.
-    common_scale : bool
-        One scale for all classes of a picture; without it every map has its own.
-    """
-
-    size: int | None = 640
-    ending: str = "jpg"
-    opacity: float = 0.5
-    common_scale: bool = False
 
 
 class Outcome(NamedTuple):
@@ -254,19 +229,17 @@ class _Stream:
 
     def write(self, file, picture, probabilities, classes, maps) -> list[dict]:
         """Write the files of one picture and return its rows."""
-        look, names = self.look, self.network.class_names
-        limit = max(float(maps.max()), 0.0) if look.common_scale else None
-        best = int(np.argmax(probabilities))
+        names, best = self.network.class_names, int(np.argmax(probabilities))
+        written = saving.write_maps(
+            self.index.folder,
+            file,
+            picture.shown,
+            maps,
+            labels=[self.labels[of_class] for of_class in classes],
+            look=self.look,
+        )
         rows = []
         for number, (of_class, one) in enumerate(zip(classes, maps, strict=True)):
-            paths = results.output_names(file, self.labels[of_class], look.ending)
-            evidence = bool(one.max() > 0)
-            # Without evidence the whole heatmap is dark, and the index says so.
-            unit = images.unit_map(one, limit=limit) if evidence else np.zeros_like(one)
-            heatmap, overlay = _draw(picture.shown, unit, look.opacity)
-            for kind, image in (("heatmap", heatmap), ("overlay", overlay)):
-                path = self.index.folder / paths[kind]
-                results.write_file(path, _encode(image, look.ending))
             row, column = _peak(one, picture.shape)
             rows.append(
                 {
@@ -275,32 +248,15 @@ class _Stream:
                     "probability": f"{probabilities[best]:.6f}",
                     "class": names[of_class],
                     "class_probability": f"{probabilities[of_class]:.6f}",
-                    "evidence": "yes" if evidence else "no",
+                    "evidence": "yes" if one.max() > 0 else "no",
                     "peak_row": row,
                     "peak_column": column,
                     "peak_logits": f"{one.max():.9g}",
                     "map_index": number,
-                    **paths,
+                    **written[number],
                 }
             )
-        data = io.BytesIO()
-        np.save(data, np.ascontiguousarray(maps, np.float32))
-        results.write_file(self.index.folder / paths["map"], data.getvalue())
         return rows
-
-
-def _draw(picture: np.ndarray, unit: np.ndarray, opacity: float):
-    """Return heatmap and overlay of a map in [0, 1], as large as the picture."""
-    height, width = picture.shape[:2]
-    unit = images.upsample_map(unit, (height, width))
-    step = max(1, STRIP_PIXELS // width)
-    strips = [slice(top, top + step) for top in range(0, height, step)]
-    overlay = [images.overlay(picture[s], unit[s], opacity=opacity) for s in strips]
-    return images.colour_map(unit), np.concatenate(overlay)
-
-
-def _encode(image: np.ndarray, ending: str) -> bytes:
-    return images.encode_png(image) if ending == "png" else images.encode_jpeg(image)
 
 
 def _peak(class_map: np.ndarray, shape: tuple[int, int]) -> tuple[int, int]:

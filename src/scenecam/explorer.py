@@ -14,8 +14,9 @@ import keras
 import numpy as np
 from traitlets import Int, Unicode, observe, validate
 
-from scenecam import cam, images, models
-from scenecam.scenes import NO_CLASS, SceneSet
+from scenecam import images
+from scenecam.mapset import MapSet, check_index
+from scenecam.scenes import SceneSet
 from scenecam.viewer import HINT, Viewer
 from scenecam.widgets import (
     coarse_layers,
@@ -42,6 +43,8 @@ TITLES = {
     "layer_cam": "LayerCAM",
     "score_cam": "Score-CAM",
 }
+# Traits whose control is called otherwise.
+CONTROLS = {"image": "picture", "class_index": "class"}
 
 
 class Explorer(Viewer):
@@ -58,6 +61,9 @@ class Explorer(Viewer):
         the coarsest.
     methods : sequence of str
         From `cam.METHODS`.
+    classes : sequence of int, optional
+        Those that can be chosen. By default all, but where there are more than 20, the
+        three likeliest of every picture; `class_search` and `add_classes` bring others.
     **state
         First values of the traits.
 
@@ -68,7 +74,7 @@ class Explorer(Viewer):
     layer, method : str
         Which layer and method, by name.
     class_index : int
-        Which class.
+        Which class, as the model numbers them.
 
     Notes
     -----
@@ -98,70 +104,50 @@ class Explorer(Viewer):
         *,
         layers: Sequence[str] | None = None,
         methods: Sequence[str] = ("grad_cam", "hires_cam", "layer_cam"),
+        classes: Sequence[int] | None = None,
         title: str = "Where the network sees each class",
         **state,
     ):
-        if not len(scenes):
-            raise ValueError("scenes must hold at least one picture; received none.")
-        self._model, self._scenes = model, scenes
-        self._layers = list(layers or coarse_layers(model))
-        self._methods = [methods] if isinstance(methods, str) else list(methods)
         self._title = title
-        self._labels = scenes.labels.tolist()
-        self._names = [
-            f"{i + 1} {scenes.class_names[label]}"
-            for i, label in enumerate(self._labels)
-        ]
-        self._maps, self._probabilities = self._compute(scenes.images)
-        known = self._probabilities.shape[1]
-        if known != len(scenes.class_names):
-            raise ValueError(
-                f"the model has {known} classes and the scenes name "
-                f"{len(scenes.class_names)}. Use a model of these classes."
-            )
+        self._set = MapSet(
+            model,
+            scenes,
+            layers=layers or coarse_layers(model),
+            methods=[methods] if isinstance(methods, str) else methods,
+            classes=classes,
+        )
         super().__init__(**self._parts(), **self._first_state(state))
 
     def _first_state(self, state: dict) -> dict:
         """Turn the traits into a choice: the predicted class unless told."""
         image = state.pop("image", 0)
-        self._check_index("image", image, len(self._names))
-        choice = {
-            "picture": image,
-            "class": state.pop("class_index", int(self._probabilities[image].argmax())),
-            "method": self._place("method", state.pop("method", self._methods[0])),
-            "layer": self._place("layer", state.pop("layer", self._layers[-1])),
-        }
+        check_index("image", image, len(self._set.names))
+        state = {"class_index": self._set.likeliest(image)} | state
+        choice = {"picture": image}
+        for name, first in (
+            ("class_index", None),
+            ("method", self._set.methods[0]),
+            ("layer", self._set.layers[-1]),
+        ):
+            choice[CONTROLS.get(name, name)] = self._place(name, state.pop(name, first))
         return {"choice": choice} | state
-
-    def _compute(self, pictures: np.ndarray) -> tuple[dict, np.ndarray]:
-        """Maps of every layer (n, k, methods, h, w), and probabilities (n, k)."""
-        found = cam.class_maps(
-            self._model, pictures, method=tuple(self._methods), layers=self._layers
-        )
-        maps = {
-            layer: np.stack([found[method][layer] for method in self._methods], axis=2)
-            for layer in self._layers
-        }
-        return maps, models.predict(self._model, pictures)
 
     def _parts(self) -> dict:
         """What `Viewer` is given."""
-        scenes = self._scenes
-        return {
-            "maps": self._maps,
-            "controls": {
-                "picture": self._names,
-                "class": scenes.class_names,
-                "method": [TITLES.get(name, name) for name in self._methods],
-                "layer": self._layers,
-            },
-            "pictures": scenes.images,
-            "masks": scenes.masks,
-            "class_names": scenes.class_names,
-            "probabilities": self._probabilities,
-            "labels": self._labels,
-            "title": self._title,
+        contents = self._set.contents()
+        controls = {
+            "picture": self._set.names,
+            "class": contents["class_names"],
+            "method": [TITLES.get(name, name) for name in self._set.methods],
+            "layer": self._set.layers,
         }
+        return contents | {"controls": controls, "title": self._title}
+
+    def _show(self, **choice) -> None:
+        """Send what has been added, and choose it."""
+        self._fill(**self._parts())
+        self.send(self._header, self._buffers)
+        self.choice = {**self.choice, **choice}
 
     def add_pictures(
         self, pictures: Sequence, *, names: Sequence[str] | None = None
@@ -182,11 +168,7 @@ class Explorer(Viewer):
         """
         if not len(pictures):
             raise ValueError("pictures must hold at least one picture; received none.")
-        scenes, count, size = (
-            self._scenes,
-            len(self._scenes),
-            self._scenes.images.shape[1:3],
-        )
+        count, size = len(self._set.names), self._set.scenes.images.shape[1:3]
         arrays = [
             images.resize_image(picture, size)
             if isinstance(picture, np.ndarray)
@@ -197,27 +179,46 @@ class Explorer(Viewer):
             names = [
                 "" if isinstance(p, np.ndarray) else Path(p).stem for p in pictures
             ]
-        maps, probabilities = self._compute(np.stack(arrays))
-        self._maps = {k: np.concatenate([v, maps[k]]) for k, v in self._maps.items()}
-        self._probabilities = np.concatenate([self._probabilities, probabilities])
-        self._names += [
-            f"{count + i + 1} {name}".strip() for i, name in enumerate(names)
-        ]
-        self._labels += [-1] * len(arrays)
-        masks = scenes.masks
-        if masks is not None:
-            none = np.full((len(arrays), *size), NO_CLASS, np.uint8)
-            masks = np.concatenate([masks, none])
-        self._scenes = SceneSet(
-            images=np.concatenate([scenes.images, np.stack(arrays)]),
-            labels=np.concatenate([scenes.labels, np.zeros(len(arrays), np.int64)]),
-            class_names=scenes.class_names,
-            masks=masks,
+        self._set.add_pictures(np.stack(arrays), names)
+        likeliest = self._place("class_index", self._set.likeliest(count))
+        self._show(**{"picture": count, "class": likeliest})
+
+    def add_classes(self, classes: Sequence[int]) -> None:
+        """Compute the maps of more classes for all pictures and show the first of them.
+
+        Parameters
+        ----------
+        classes : sequence of int
+            As the model numbers them; those that are there already are not added again.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or the model has no such class.
+        """
+        self._set.add_classes(classes)
+        self._show(**{"class": self._place("class_index", classes[0])})
+
+    def class_search(self) -> ipywidgets.Combobox:
+        """Return a field that finds any of the model's classes by a part of its name.
+
+        The class that is picked is added and shown. It needs a kernel, as `uploader`.
+        """
+        names = list(self._set.scenes.class_names)
+        field = ipywidgets.Combobox(
+            options=names,
+            ensure_option=True,
+            continuous_update=False,
+            description="Find a class",
+            style={"description_width": "initial"},
         )
-        self._fill(**self._parts())
-        self.send(self._header, self._buffers)
-        best = int(probabilities[0].argmax())
-        self.choice = {**self.choice, "picture": count, "class": best}
+
+        def take(change):
+            if change["new"] in names:
+                self.add_classes([names.index(change["new"])])
+
+        field.observe(take, names="value")
+        return field
 
     def uploader(self) -> ipywidgets.FileUpload:
         """Return a button that adds pictures from the reader's own files.
@@ -232,7 +233,7 @@ class Explorer(Viewer):
         return button
 
     def _add_files(self, files) -> None:
-        size, good, problems = self._scenes.images.shape[1:3], {}, []
+        size, good, problems = self._set.scenes.images.shape[1:3], {}, []
         for file in files:
             try:
                 content = bytes(file["content"])
@@ -249,46 +250,40 @@ class Explorer(Viewer):
 
     # The traits under their own names ----------------------------------------------
 
-    def _place(self, name: str, value: str) -> int:
-        labels = {"layer": self._layers, "method": self._methods}[name]
+    def _place(self, name: str, value: str | int) -> int:
+        """Where on its control the value of a trait stands."""
+        if name == "image":
+            return check_index(name, value, len(self._set.names))
+        if name == "class_index":
+            known, there = len(self._set.scenes.class_names), self._set.classes
+            if check_index(name, value, known) not in there:
+                raise ValueError(
+                    f"class {value} cannot be chosen yet: call add_classes([{value}])."
+                )
+            return there.index(value)
+        labels = {"layer": self._set.layers, "method": self._set.methods}[name]
         if value not in labels:
             raise ValueError(
                 f"{name} must be one of {', '.join(labels)}; received {value!r}."
             )
         return labels.index(value)
 
-    @validate("layer", "method")
-    def _check_name(self, proposal):
+    @validate("image", "class_index", "layer", "method")
+    def _check(self, proposal):
         self._place(proposal["trait"].name, proposal["value"])
         return proposal["value"]
-
-    @validate("image")
-    def _check_image(self, proposal):
-        return self._check_index("image", proposal["value"], len(self._names))
-
-    @validate("class_index")
-    def _check_class(self, proposal):
-        count = len(self._scenes.class_names)
-        return self._check_index("class_index", proposal["value"], count)
-
-    def _check_index(self, name, value, count):
-        if not isinstance(value, (int, np.integer)) or not 0 <= value < count:
-            raise ValueError(
-                f"{name} must be from 0 to {count - 1}; received {value!r}."
-            )
-        return int(value)
 
     @observe("choice")
     def _show_choice(self, change):
         choice = change["new"]
-        self.image, self.class_index = choice["picture"], choice["class"]
-        self.layer = self._layers[choice["layer"]]
-        self.method = self._methods[choice["method"]]
+        self.image = choice["picture"]
+        self.class_index = self._set.classes[choice["class"]]
+        self.layer = self._set.layers[choice["layer"]]
+        self.method = self._set.methods[choice["method"]]
 
     @observe("image", "class_index", "layer", "method")
     def _choose(self, change):
-        name, value = change["name"], change["new"]
-        control = {"image": "picture", "class_index": "class"}.get(name, name)
-        index = self._place(name, value) if isinstance(value, str) else value
+        control = CONTROLS.get(change["name"], change["name"])
+        index = self._place(change["name"], change["new"])
         if self.choice.get(control) != index:
             self.choice = {**self.choice, control: index}

@@ -71,6 +71,23 @@ def fill(model: keras.Model, path: str | os.PathLike | None = None) -> keras.Mod
     return model
 
 
+def class_names() -> tuple[str, ...]:
+    """Give the names of ImageNet's 1000 classes, in the order of the logits.
+
+    Raises
+    ------
+    ConnectionError
+        If they are not in Keras' cache and cannot be downloaded.
+    """
+    index = json.loads(fetch(*NAMES).read_text(encoding="utf-8"))
+    names = [index[str(number)][1] for number in range(len(index))]
+    # Two names stand twice, and a class is chosen by its name.
+    return tuple(
+        f"{name}_{number}" if names.count(name) > 1 else name
+        for number, name in enumerate(names)
+    )
+
+
 def top_names(
     probabilities: np.ndarray, *, count: int = 5
 ) -> list[list[tuple[str, float]]]:
@@ -100,10 +117,10 @@ def top_names(
             "ImageNet has 1000 classes: `probabilities` must have shape (n, 1000); "
             f"received {np.shape(probabilities)}."
         )
-    index = json.loads(fetch(*NAMES).read_text(encoding="utf-8"))
+    names = class_names()
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
     return [
-        [(index[str(number)][1], float(row[number])) for number in numbers]
+        [(names[number], float(row[number])) for number in numbers]
         for row, numbers in zip(probabilities, best, strict=True)
     ]
 

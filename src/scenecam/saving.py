@@ -1,0 +1,158 @@
+"""The maps of one picture to files: the numbers, and how they look.
+
+The numbers are the result, a heatmap or an overlay is one view of them. So the raw maps
+of all classes go into one ``.npy`` file, signed and in float, and only what is drawn is
+scaled and clipped to bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scenecam import images, results
+
+# Pixels of an overlay that are blended at a time, in float: 12 times their size.
+STRIP_PIXELS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are shown; the raw maps do not depend on it.
+
+    Attributes
+    ----------
+    size : int or None
+        Longest side of heatmap and overlay in pixels; smaller pictures are not
+        enlarged. None is the picture's own size.
+    ending : {"jpg", "png"}
+    opacity : float
+        Of the map over the picture, 0 to 1.
+    common_scale : bool
+        One scale for all classes of a picture; without it every map has its own.
+    """
+
+    size: int | None = 640
+    ending: str = "jpg"
+    opacity: float = 0.5
+    common_scale: bool = False
+
+
+def save_maps(
+    folder: str | os.PathLike,
+    name: str,
+    picture: np.ndarray,
+    maps: np.ndarray,
+    *,
+    class_names: Sequence[str],
+    look: Look | None = None,
+) -> dict[str, dict[str, Path]]:
+    """Save the maps of one picture: raw numbers, a heatmap and an overlay per class.
+
+    Parameters
+    ----------
+    folder : path
+        Where to write; it is made.
+    name : str
+        Of the picture, which the files are named after: ``cat.jpg`` gives
+        ``cat.jpg.npy``, ``cat.jpg.dog.heatmap.jpg`` and ``cat.jpg.dog.overlay.jpg``.
+    picture : ndarray of shape (h, w, 3), uint8
+        It may be larger than the maps.
+    maps : ndarray of shape (k, h', w'), float
+        One for each class, signed, in logits, as `cam.class_maps` gives them.
+    class_names : sequence of k str
+        In the order of the maps.
+    look : Look, optional
+        How they are shown; the defaults of `Look` when None.
+
+    Returns
+    -------
+    dict of str to dict of str to Path
+        For each class its "map" (the same file for all, float32, in the order of
+        `class_names`), "heatmap" and "overlay".
+
+    Raises
+    ------
+    ValueError
+        If the number of names differs, one stands twice, a map is not finite, or the
+        picture is no uint8 RGB picture.
+    OSError
+        If a file cannot be written.
+    """
+    folder, look, maps = Path(folder), look or Look(), np.asarray(maps)
+    if maps.ndim != 3 or len(maps) != len(class_names):
+        raise ValueError(
+            "`maps` needs the shape (classes, height, width), with one map for each of "
+            f"{len(class_names)} class names; received {maps.shape}."
+        )
+    if len(set(class_names)) < len(class_names):
+        raise ValueError(
+            f"`class_names` must differ; received {', '.join(class_names)}."
+        )
+    if not np.isfinite(maps).all():
+        raise ValueError(
+            f"the maps of {name} hold NaN or infinite values. Look for them in the "
+            "network's weights."
+        )
+    images.check_images(np.asarray(picture)[None], name="picture")
+    if look.size is not None:
+        picture = images.bound_image(picture, look.size)
+    labels = results.class_labels(class_names)
+    written = write_maps(folder, name, picture, maps, labels=labels, look=look)
+    return {
+        of_class: {kind: folder / path for kind, path in paths.items()}
+        for of_class, paths in zip(class_names, written, strict=True)
+    }
+
+
+def write_maps(
+    folder: Path,
+    name: str,
+    picture: np.ndarray,
+    maps: np.ndarray,
+    *,
+    labels: Sequence[str],
+    look: Look,
+) -> list[dict[str, str]]:
+    """Write the files of `save_maps`, unchecked, for a picture of the size to show.
+
+    Returns
+    -------
+    list of dict
+        Of `results.output_names`, one for each map.
+    """
+    limit = max(float(maps.max()), 0.0) if look.common_scale else None
+    written = []
+    for label, one in zip(labels, maps, strict=True):
+        paths = results.output_names(name, label, look.ending)
+        # Without evidence the whole heatmap is dark.
+        unit = (
+            images.unit_map(one, limit=limit) if one.max() > 0 else np.zeros_like(one)
+        )
+        heatmap, overlay = _draw(picture, unit, look.opacity)
+        for kind, image in (("heatmap", heatmap), ("overlay", overlay)):
+            results.write_file(folder / paths[kind], _encode(image, look.ending))
+        written.append(paths)
+    data = io.BytesIO()
+    np.save(data, np.ascontiguousarray(maps, np.float32))
+    results.write_file(folder / paths["map"], data.getvalue())
+    return written
+
+
+def _draw(picture: np.ndarray, unit: np.ndarray, opacity: float):
+    """Return heatmap and overlay of a map in [0, 1], as large as the picture."""
+    height, width = picture.shape[:2]
+    unit = images.upsample_map(unit, (height, width))
+    step = max(1, STRIP_PIXELS // width)
+    strips = [slice(top, top + step) for top in range(0, height, step)]
+    overlay = [images.overlay(picture[s], unit[s], opacity=opacity) for s in strips]
+    return images.colour_map(unit), np.concatenate(overlay)
+
+
+def _encode(image: np.ndarray, ending: str) -> bytes:
+    return images.encode_png(image) if ending == "png" else images.encode_jpeg(image)
