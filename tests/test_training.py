@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenecam import batches, models, training
+from scenecam import batches, models, recipes, training
 from scenecam.scenes import SceneSet
 
 SIDE = 12
@@ -92,6 +93,52 @@ def test_the_model_is_left_at_the_epoch_that_is_kept(tmp_path, keep):
 def test_it_stops_once_the_validation_loss_no_longer_falls():
     history = fit(network(), epochs=9, learning_rate=0.0, patience=2)
     assert len(history["val_loss"]) == 3
+
+
+def test_statistics_are_those_of_the_pictures_as_they_are():
+    inputs = keras.Input((16, 16, 3))
+    x = keras.layers.BatchNormalization(name="norm", momentum=0.7)(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(3)(x))
+    pictures = coloured(48)
+    before = [w.numpy() for w in model.trainable_weights]
+    training.renew_statistics(model, pictures, batch_size=16)
+    norm = model.get_layer("norm")
+    values = pictures.images.astype("float64")
+    mean, variance = norm.moving_mean.numpy(), norm.moving_variance.numpy()
+    np.testing.assert_allclose(mean, values.mean((0, 1, 2)), rtol=1e-4)
+    # Within batches of 16 pictures it varies a little less than over all.
+    ratio = variance / values.var((0, 1, 2))
+    assert (ratio < 1.0001).all() and (ratio > 0.7).all()
+    assert norm.momentum == 0.7
+    for weight, value in zip(model.trainable_weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+
+
+def test_statistics_are_left_where_there_are_none():
+    model = network()
+    before = model.get_weights()
+    training.renew_statistics(model, coloured(6))
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_recipe_renews_the_statistics_at_its_end():
+    small = {"stem": 4, "widths": (4,), "depths": (1,)}
+    recipe = {
+        "builder": "resnet",
+        "arguments": small,
+        "phases": [(16, {}, {"epochs": 1, "batch_size": 16})],
+    }
+    train, valid = coloured(48), coloured(12, seed=1)
+    plain, _ = recipes.follow(recipe, train, valid, verbose=0)
+    renewed, _ = recipes.follow(
+        recipe | {"renew_statistics": True}, train, valid, verbose=0
+    )
+    assert not np.allclose(plain.get_weights()[3], renewed.get_weights()[3])
+    training.renew_statistics(plain, train)
+    for one, other in zip(plain.get_weights(), renewed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
 def test_weight_decay_shrinks_kernels_and_leaves_the_rest():

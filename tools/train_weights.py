@@ -58,6 +58,7 @@ RECIPES = {
                 },
             ),
         ],
+        "renew_statistics": True,
         "calibrate": True,
     },
     "drawn-resnet": {

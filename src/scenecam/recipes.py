@@ -11,6 +11,8 @@ A recipe is a dict of what JSON knows, so that it can stand on the network's car
   brings. The phase learns from their probabilities, and from those of the network as
   the phase before left it, instead of the labels.
 - ``valid``: share of every class that is set aside to choose the epoch.
+- ``renew_statistics``, optional: whether batch normalisation takes its statistics anew
+  from whole pictures at the end (`training.renew_statistics`).
 - ``calibrate``, optional: whether a temperature is fitted at the end.
 """
 
@@ -123,6 +125,7 @@ def default_recipe(
         "arguments": arguments,
         "valid": valid,
         "phases": phases,
+        "renew_statistics": True,
         "calibrate": True,
     }
 
@@ -199,6 +202,8 @@ def follow(
         history["side"] += [side] * len(part["loss"])
         for key, values in part.items():
             history.setdefault(key, []).extend(round(value, 4) for value in values)
+    if recipe.get("renew_statistics"):
+        training.renew_statistics(model, train, seed=seed)
     return model, history
 
 
