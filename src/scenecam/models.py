@@ -154,11 +154,7 @@ def resnet(
     ValueError
         If `widths` and `depths` differ in length.
     """
-    if len(widths) != len(depths):
-        raise ValueError(
-            "`widths` and `depths` need one number for each stage; "
-            f"received {tuple(widths)} and {tuple(depths)}."
-        )
+    _check_same_length(widths, "depths", depths, each="stage")
     inputs, x = _scaled_input(input_shape)
     x = blocks.conv_norm(x, stem, stride=2, prefix="stem_", name="1")
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), start=1):
@@ -208,11 +204,7 @@ def gap_cnn(
         If `widths` and `dilations` differ in length.
     """
     dilations = (1,) * len(widths) if dilations is None else tuple(dilations)
-    if len(widths) != len(dilations):
-        raise ValueError(
-            "`widths` and `dilations` need one number for each convolution; "
-            f"received {tuple(widths)} and {dilations}."
-        )
+    _check_same_length(widths, "dilations", dilations, each="convolution")
     inputs, x = _scaled_input(input_shape)
     for step, (width, gap) in enumerate(zip(widths, dilations, strict=True), start=1):
         if normalise:
@@ -272,11 +264,7 @@ def gap_resnet(
     Yu, Koltun and Funkhouser, "Dilated residual networks" (CVPR 2017), section 2: gaps
     in place of steps keep the resolution of the maps.
     """
-    if len(widths) != len(dilations):
-        raise ValueError(
-            "`widths` and `dilations` need one number for each block; "
-            f"received {tuple(widths)} and {tuple(dilations)}."
-        )
+    _check_same_length(widths, "dilations", dilations, each="block")
     inputs, x = _scaled_input(input_shape)
     x = blocks.conv_norm(x, widths[0], prefix="stem_", name="1")
     for step, (width, gap) in enumerate(zip(widths, dilations, strict=True), start=1):
@@ -360,6 +348,14 @@ def vgg16(
     outputs = layers.Dense(num_classes, dtype="float32", name="logits")(x)
     model = keras.Model(inputs, outputs, name="vgg16")
     return imagenet.fill(model, path) if learned else _draw_weights(model, seed)
+
+
+def _check_same_length(widths, name, numbers, *, each):
+    if len(widths) != len(numbers):
+        raise ValueError(
+            f"`widths` and `{name}` need one number for each {each}; "
+            f"received {tuple(widths)} and {tuple(numbers)}."
+        )
 
 
 def _scaled_input(input_shape, *, subtract=None):
