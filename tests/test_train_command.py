@@ -67,6 +67,7 @@ def test_the_card_says_how_it_was_made(pictures, trained):
     assert card["class_names"] == ["bottom", "middle", "top"]
     assert card["data"]["train"] + card["data"]["valid"] == 36
     assert card["epochs"] == 30 and card["recipe"]["seed"] == 0
+    assert card["recipe"]["renew_statistics"] and card["recipe"]["calibrate"]
     assert 0 <= card["valid"]["accuracy"] <= 1 and len(card["data"]["sha256"]) == 64
     assert not trained.with_suffix(".run").exists()
 

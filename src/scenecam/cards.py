@@ -49,6 +49,8 @@ def _facts(card: Mapping) -> Iterator[tuple[str, str]]:
     for key in ("seed", "phases"):
         if key in recipe:
             yield key, str(recipe[key])
+    if recipe.get("renew_statistics"):
+        yield "statistics", "batch normalisation's, taken anew from whole pictures"
     if "temperature" in card:
         yield "temperature", str(card["temperature"])
     if "machine" in card:

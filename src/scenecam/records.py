@@ -47,19 +47,15 @@ def make_card(
     -------
     dict
     """
+    structure = {key: recipe[key] for key in ("builder", "arguments")}
+    steps = {key: value for key, value in recipe.items() if key not in structure}
     card = {
-        "builder": recipe["builder"],
-        "arguments": recipe["arguments"],
+        **structure,
         "input_shape": model.input_shape[1:],
         "class_names": class_names,
         "parameters": model.count_params(),
         "data": data,
-        "recipe": {
-            "shared": recipes.SHARED,
-            "phases": recipe["phases"],
-            "valid": recipe["valid"],
-            "seed": seed,
-        },
+        "recipe": {"shared": recipes.SHARED, **steps, "seed": seed},
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d"),
         "epochs": len(history["loss"]),
