@@ -37,10 +37,15 @@ def book_folder(config):
 
 
 def book_pages(config):
-    """Addresses inside the built book, but for what packages put into _static."""
+    """Addresses of the pages that one reads in the built book.
+
+    Those that packages put into _static are none, and index.html only sends the reader
+    on to the first page: what is asked of it would be answered by either of the two.
+    """
     folder = book_folder(config)
     pages = (path.relative_to(folder) for path in folder.rglob("*.html"))
-    return sorted(str(path) for path in pages if path.parts[0] != "_static")
+    pages = (str(page) for page in pages if page.parts[0] != "_static")
+    return sorted(page for page in pages if page != "index.html")
 
 
 def pytest_generate_tests(metafunc):

@@ -88,11 +88,10 @@ def survey_pages(book, pages, axe):
                 return found
             with offline_page(browser) as (page, wrong):
                 page.goto((book / address).as_uri())
-                page.wait_for_load_state("load")
-                # index.html only sends the reader on to the first page.
-                if page.locator("meta[http-equiv=Refresh]").count():
-                    page.wait_for_selector("main")
-                found[address] = survey_page(page, wrong, axe)
+                try:
+                    found[address] = survey_page(page, wrong, axe)
+                except Exception as error:  # one for all pages: say which it was
+                    raise RuntimeError(f"{address}: {error}") from error
     finally:
         stop()
 
@@ -168,8 +167,25 @@ def test_the_search_finds_a_chapter_by_a_word(book, browser):
 
 def test_the_first_page_sends_the_reader_on_to_the_introduction(book, browser):
     with offline_page(browser) as (page, wrong):
-        page.goto((book / "index.html").as_uri())
+        page.goto((book / "index.html").as_uri(), wait_until="commit")
         page.wait_for_url("**/book/intro.html")
+        assert not wrong
+
+
+def test_a_figure_is_sharp_on_a_fine_screen_and_opens_alone(
+    book, browser, pytestconfig
+):
+    with offline_page(browser, device_scale_factor=2) as (page, wrong):
+        page.goto((book / first_chapter(pytestconfig)).as_uri())
+        figures = page.locator(".cell_output a > img")
+        for figure in figures.all():
+            figure.scroll_into_view_if_needed()
+            shown, drawn = figure.evaluate(
+                "image => [image.clientWidth, image.naturalWidth]"
+            )
+            assert drawn >= 2 * shown - 1, figure.get_attribute("alt")
+        figures.first.click()
+        page.wait_for_url("**/_images/*")
         assert not wrong
 
 
