@@ -40,6 +40,20 @@ def kernel_environment() -> dict[str, str]:
     return environment
 
 
+def fine_figures(folder: Path) -> dict[str, str]:
+    """Environment that has figures drawn with two pixels for each of the page's.
+
+    On the screens of today text in a figure is blurred otherwise. It is a setting of
+    IPython's kernel, which reads it from a file; in a folder of the book's own, so that
+    the settings of whoever builds it have no say.
+    """
+    profile = folder / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    setting = 'get_config().InlineBackend.figure_formats = {"retina"}\n'
+    (profile / "ipython_kernel_config.py").write_text(setting)
+    return {"IPYTHONDIR": str(folder)}
+
+
 def files_below(folder: Path) -> list[Path]:
     """All files below `folder` that can change a result, in a fixed order."""
     skipped = {"__pycache__", "cache", "photos", "animals", ".ipynb_checkpoints"}
@@ -94,7 +108,8 @@ def build(root: Path) -> int:
             shutil.rmtree(output / name, ignore_errors=True)
         output.mkdir(exist_ok=True)
         stamp.write_text(now)
-    code = call_without_notes([*book_command(root), "-W", "-n"], cwd=root)
+    figures = fine_figures(output / "ipython")
+    code = call_without_notes([*book_command(root), "-W", "-n"], cwd=root, **figures)
     for page, weight in page_weights(output / "html").items():
         if weight > PAGE_WEIGHT:
             limit = f"more than the {PAGE_WEIGHT / 1e6:g} MB that a page may weigh"
@@ -116,10 +131,14 @@ def links(root: Path) -> int:
     return call_without_notes([*book_command(root), "--builder", "linkcheck"], cwd=root)
 
 
-def call_without_notes(command: list, *, cwd: Path) -> int:
-    """Run a command that starts kernels, without TensorFlow's notes on its stderr."""
+def call_without_notes(command: list, *, cwd: Path, **more: str) -> int:
+    """Run a command that starts kernels, without TensorFlow's notes on its stderr.
+
+    What is given by name is added to its environment.
+    """
+    environment = kernel_environment() | more
     with subprocess.Popen(
-        command, env=kernel_environment(), cwd=cwd, stderr=subprocess.PIPE, text=True
+        command, env=environment, cwd=cwd, stderr=subprocess.PIPE, text=True
     ) as process:
         for line in process.stderr:
             if not NOTES.match(line):

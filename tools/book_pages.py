@@ -141,7 +141,7 @@ def lighten(app, doctree) -> None:
         target = source.with_suffix(".webp")
         if not target.is_file():
             with Image.open(source) as figure:
-                figure.convert("RGB").save(target, quality=90, method=4)
+                figure.convert("RGB").save(target, quality=80, method=6)
         node["uri"] = uri.removesuffix(".png") + ".webp"
 
 
