@@ -1,5 +1,6 @@
 """The explorer: its traits from Python, more pictures, and the small widgets."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -181,6 +182,23 @@ def test_feature_maps_are_those_of_the_layers(model, scenes):
     for maps in viewer._content["maps"].values():
         assert maps.shape[:2] == (3, 4) and maps.min() >= 0
     assert not viewer._header["signed"]
+
+
+def test_feature_maps_inside_a_nested_model_are_those_that_keras_gives(scenes):
+    base = models.resnet((32, 32, 3), seed=0)
+    inner = keras.Model(base.input, base.get_layer("features").output, name="base")
+    inputs = keras.Input((32, 32, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inner(inputs))
+    nested = keras.Model(inputs, keras.layers.Dense(6)(pooled))
+    viewer = explorer.feature_map_viewer(nested, scenes.images, channels=4)
+    assert list(viewer._content["maps"])[-1] == "base/features"
+    own = np.array(inner(scenes.images.astype("float32")))
+    found = viewer._content["maps"]["base/features"]
+    np.testing.assert_allclose(found, np.moveaxis(own[..., :4], -1, 1), atol=1e-5)
+    with pytest.raises(ValueError, match="has no feature map named 'features2'"):
+        explorer.feature_map_viewer(nested, scenes.images, layers=["features2"])
+    with pytest.raises(ValueError, match="32, 32"):
+        explorer.feature_map_viewer(nested, scenes.images[:, :20])
 
 
 def test_a_threshold_holds_unsure_predictions_back():

@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "diagrams": set(),
     "packing": set(),
     "viewer": {"images", "packing"},
-    "widgets": {"anatomy", "images", "viewer"},
+    "widgets": {"anatomy", "images", "passes", "viewer"},
     "mapset": {"cam", "models", "scenes"},
     "explorer": {"images", "mapset", "scenes", "viewer", "widgets"},
     "networks": {"anatomy", "cam", "files", "images", "models", "passes", "shipped"},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from scipy import ndimage
 
-from scenecam import anatomy, images
+from scenecam import anatomy, images, passes
 from scenecam.viewer import Viewer
 
 
@@ -85,7 +86,8 @@ def feature_map_viewer(
     pictures : ndarray of shape (n, h, w, 3), uint8
         In the size of the model's input.
     layers : sequence of str, optional
-        Layers of the model itself; by default the last of each resolution.
+        Paths as `anatomy.layer_names` gives them, ``"base/conv1"`` inside a nested
+        model; by default the last of each resolution.
     channels : int
         How many of each layer; as many as the smallest layer has, if that has fewer.
     **content
@@ -95,14 +97,26 @@ def feature_map_viewer(
     -------
     Viewer
         Activations, signed where a layer has negative ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If pictures are not uint8 (n, h, w, 3), or the model has no such feature map.
     """
     images.check_images(pictures, name="pictures")
-    names = list(layers or coarse_layers(model))
-    taps = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
-    outputs = taps.predict(np.asarray(pictures), verbose=0)
-    outputs = dict(zip(names, outputs if len(names) > 1 else [outputs], strict=True))
+    names = anatomy.find_layers(model, layers or coarse_layers(model))
+    outputs: dict[str, np.ndarray] = {}
+
+    def listen(call: anatomy.Call) -> Any:
+        if call.path in names and not isinstance(call.output, keras.KerasTensor):
+            output = keras.ops.cast(call.output, "float32")
+            outputs[call.path] = keras.ops.convert_to_numpy(output)
+        return call.output
+
+    tapped = anatomy.tap_model(model, listen)
+    tapped(passes.check_pictures(model, pictures), training=False)
     count = min(channels, *(values.shape[-1] for values in outputs.values()))
-    maps = {k: np.moveaxis(v[..., :count], -1, 1) for k, v in outputs.items()}
+    maps = {k: np.moveaxis(outputs[k][..., :count], -1, 1) for k in names}
     settings = {
         "unit": "",
         "view": "map",
