@@ -145,6 +145,17 @@ def lighten(app, doctree) -> None:
         node["uri"] = uri.removesuffix(".png") + ".webp"
 
 
+def find_sibling(app, env, node, shown):
+    """Link ``cam.class_maps`` in a docstring as if it said the package's name, too."""
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or "." not in target:
+        return None
+    name, domain = f"{PACKAGE.name}.{target}", env.get_domain("py")
+    return domain.resolve_xref(
+        env, node["refdoc"], app.builder, "obj", name, node, shown
+    )
+
+
 def setup(app) -> dict:
     """Tell Sphinx what is here."""
     app.add_directive("package-versions", PackageVersions)
@@ -152,5 +163,6 @@ def setup(app) -> dict:
     app.add_config_value("social_card_alt", "", "html")
     app.connect("html-page-context", add_card)
     app.connect("autodoc-skip-member", skip_field)
+    app.connect("missing-reference", find_sibling)
     app.connect("doctree-read", lighten, priority=400)  # before images are collected
     return {"version": sys.version.split()[0], "parallel_read_safe": True}

@@ -189,6 +189,20 @@ def test_a_figure_is_sharp_on_a_fine_screen_and_opens_alone(
         assert not wrong
 
 
+def test_a_name_in_a_docstring_leads_to_its_function(book, browser):
+    with offline_page(browser) as (page, wrong):
+        page.goto((book / "book" / "api.html").as_uri())
+        # From another module by two names, from its own by one.
+        for name in ("cam.class_maps", "class_maps"):
+            links = page.locator(
+                "dd a.reference", has=page.get_by_text(name, exact=True)
+            )
+            links.first.click()
+            page.wait_for_function("location.hash === '#scenecam.cam.class_maps'")
+            page.go_back()
+        assert not wrong
+
+
 def test_next_leads_through_the_book_and_previous_back(book, browser):
     with offline_page(browser) as (page, wrong):
         page.goto((book / "book" / "intro.html").as_uri())
