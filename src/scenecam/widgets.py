@@ -101,7 +101,8 @@ def feature_map_viewer(
     Raises
     ------
     TypeError, ValueError
-        If pictures are not uint8 (n, h, w, 3), or the model has no such feature map.
+        If pictures are not uint8 (n, h, w, 3) or not of the model's size, or the model
+        has no such feature map.
     """
     images.check_images(pictures, name="pictures")
     names = anatomy.find_layers(model, layers or coarse_layers(model))
