@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from scenecam import data, folders, images, synth
+from scenecam import data, images, synth
+from scenecam._data import folders
 
 TARGET_MS = 1.0
 TARGET_SECOND_LOAD = 0.5

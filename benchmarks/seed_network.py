@@ -17,7 +17,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from scenecam import data, models, recipes, records, training
+from scenecam import data, models, recipes, training
+from scenecam._training import records
 
 WIDTH, SIDE, STAGES = 32, 64, 3
 SETTINGS = {"learning_rate": 2e-3, "averaging": 0.995, "keep": "last"}

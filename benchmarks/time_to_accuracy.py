@@ -18,7 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from scenecam import data, models, recipes, records, training
+from scenecam import data, models, recipes, training
+from scenecam._training import records
 
 # Half the arithmetic of an epoch at 64 pixels is saved at 48; the kernels are the same.
 PHASES = [

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from scenecam import explain, images, results, saving
+from scenecam import images, saving
+from scenecam_cli import run_folder as results
+from scenecam_cli import stream as explain
 
 NAMES = ("sea", "forest")
 

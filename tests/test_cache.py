@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pytest
 
-from scenecam import cache
+from scenecam._data import cache
 
 NAMES = ("boat", "car")
 SIZE = (6, 8)

@@ -12,7 +12,8 @@ import pytest
 from cam_identities import METHODS, assert_close
 from conftest import ROOT
 
-from scenecam import cam, methods
+from scenecam import cam
+from scenecam._engine import methods
 
 RNG = np.random.default_rng(1)
 LAYERS = ["early", "features"]

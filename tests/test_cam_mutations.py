@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 from cam_identities import IDENTITIES, Layout, examine, fill
 
-from scenecam import anatomy, cam, methods, passes
+from scenecam import cam
+from scenecam._engine import anatomy, methods, passes
 
 SHARED = [
     ("conv", (3, 3, 3, 4), True, 1, "same"),

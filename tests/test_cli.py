@@ -16,7 +16,9 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from scenecam import cam, cli, explain, images, models, synth
+from scenecam import cam, images, models, synth
+from scenecam_cli import main as cli
+from scenecam_cli import stream as explain
 
 NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
 
@@ -535,7 +537,7 @@ def test_the_installed_command_is_quiet(pictures, weights, tmp_path):
 
 
 def test_a_bar_on_a_terminal_and_lines_elsewhere(monkeypatch, capsys):
-    from scenecam import terminal
+    from scenecam_cli import terminal
 
     monkeypatch.setattr(terminal, "SECONDS_BETWEEN_LINES", -1)
     assert list(terminal.with_progress(iter("abc"), 3)) == list("abc")

@@ -20,7 +20,10 @@ from hypothesis import strategies as st
 from picture_folders import write_picture
 from PIL import Image
 
-from scenecam import explain, images, results, saving, sheets
+from scenecam import images, saving
+from scenecam_cli import run_folder as results
+from scenecam_cli import sheets
+from scenecam_cli import stream as explain
 
 
 def write_noise(folder, count, *, size=(30, 40)):
@@ -364,7 +367,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, where):
     if where == "file":
         write = os.replace
         monkeypatch.setattr(
-            "scenecam.results.os.replace", lambda *a: (fill(), write(*a))
+            "scenecam_cli.run_folder.os.replace", lambda *a: (fill(), write(*a))
         )
     else:
         add = results.Index.add

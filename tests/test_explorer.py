@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from scenecam import cam, explorer, images, models, synth
+from scenecam.explorer.viewer import HINT
 from scenecam.scenes import SceneSet
-from scenecam.viewer import HINT
 
 METHODS = ("grad_cam", "layer_cam")
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from scenecam import cli, exporting, models, synth
+from scenecam import models, synth
+from scenecam_cli import exporting
+from scenecam_cli import main as cli
 
 # Nothing but TensorFlow: what serves the network has neither Keras' nor our classes.
 BARE = """

@@ -24,7 +24,10 @@ from conftest import ROOT
 from picture_folders import write_classes
 from set_server import PAGE, SetServer
 
-from scenecam import archives, cli, data, downloads, fetching, folders
+from scenecam import data
+from scenecam._data import folders
+from scenecam_cli import archives, downloads, fetching
+from scenecam_cli import main as cli
 
 SCENES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
 ANIMALS = ("bird", "cat", "dog", "horse")

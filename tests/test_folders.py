@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from picture_folders import write_archive, write_classes, write_picture
 
-from scenecam import folders
+from scenecam._data import folders
 
 
 def counts(part):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from scenecam import imagenet, models
+from scenecam import models
+from scenecam._models import imagenet
 
 
 def small_vgg():

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scenecam import agreement, images, judging, probing
+from scenecam import images, judging
+from scenecam._judging import agreement, probing
 
 MASK_MEASURES = (
     judging.pointing_game,

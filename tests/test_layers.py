@@ -1,174 +1,115 @@
-"""The import order of CONTRIBUTING.md, held against what the modules really import."""
+"""The rules of CONTRIBUTING.md on who imports whom, held against what is imported."""
 
 import ast
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
 
-SOURCE = ROOT / "src" / "scenecam"
+SOURCE = ROOT / "src"
 
-# module -> the modules of this package that it may import, in the order of the table.
-MAY_IMPORT = {
-    "images": set(),
-    "scenes": set(),
-    "canvas": set(),
-    "nature": {"canvas"},
-    "town": {"canvas"},
-    "landscapes": {"canvas", "nature", "town"},
-    "townscapes": {"canvas", "nature", "town"},
-    "shortcut": {"scenes"},
-    "synth": {"canvas", "landscapes", "scenes", "shortcut", "townscapes"},
-    "cache": {"scenes"},
-    "folders": {"images"},
-    "data": {"cache", "folders", "images", "scenes", "synth"},
-    "blocks": set(),
-    "legacy": set(),
-    "contents": set(),
-    "files": {"contents", "legacy"},
-    "shipped": {"files"},
-    "predictions": set(),
-    "imagenet": set(),
-    "models": {"blocks", "files", "imagenet", "predictions", "shipped"},
-    "batches": {"scenes"},
-    "reporters": set(),
-    "training": {"batches", "reporters", "scenes"},
-    "anatomy": set(),
-    "methods": set(),
-    "passes": {"anatomy"},
-    "cam": {"anatomy", "methods", "passes"},
-    "saliency": {"anatomy", "cam", "passes"},
-    "evaluation": set(),
-    "agreement": {"images"},
-    "probing": {"agreement", "images"},
-    "judging": {"agreement", "images", "probing"},
-    "recipes": {"evaluation", "models", "reporters", "scenes", "training"},
-    "records": {"evaluation", "models", "recipes", "scenes"},
-    "plots": {"images"},
-    "diagrams": set(),
-    "packing": set(),
-    "viewer": {"images", "packing"},
-    "widgets": {"anatomy", "images", "passes", "viewer"},
-    "mapset": {"cam", "models", "scenes"},
-    "explorer": {"images", "mapset", "scenes", "viewer", "widgets"},
-    "networks": {"anatomy", "cam", "files", "images", "models", "passes", "shipped"},
-    "results": {"images"},
-    "saving": {"images", "results"},
-    "explain": {"folders", "images", "results", "saving"},
-    "sheets": {"images", "plots", "results"},
-    "runs": {"images", "models", "recipes", "records", "results", "scenes"},
-    "reports": {"evaluation", "plots", "results"},
-    "exporting": {"images"},
-    "cards": set(),
-    "epilogs": set(),
-    "arguments": {"epilogs"},
-    "terminal": set(),
-    "archives": {"folders", "images"},
-    "publicsets": {"folders", "terminal"},
-    "downloads": {"archives", "terminal"},
-    "fetching": {
-        "archives",
-        "data",
-        "downloads",
-        "folders",
-        "images",
-        "publicsets",
-        "results",
-    },
-    "commands_networks": {
-        "arguments",
-        "cards",
-        "data",
-        "exporting",
-        "files",
-        "models",
-        "networks",
-        "reports",
-        "runs",
-        "terminal",
-    },
-    "cli": {
-        "arguments",
-        "commands_networks",
-        "explain",
-        "fetching",
-        "networks",
-        "results",
-        "saving",
-        "sheets",
-        "terminal",
-    },
-    "__main__": {"cli"},
-}
-TENSORFLOW = {
-    "batches",
-    "blocks",
-    "reporters",
-    "recipes",
-    "records",
-    "legacy",
-    "contents",
-    "files",
-    "shipped",
-    "predictions",
-    "imagenet",
-    "models",
-    "training",
-    "anatomy",
-    "methods",
-    "passes",
-    "cam",
-    "saliency",
-    "widgets",
-    "mapset",
-    "explorer",
-    "networks",
-    "exporting",
-    "downloads",
-}
-MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
+# The rooms of `scenecam`, from the bottom up: each may import those before it. The
+# public ones stand in the order in which a picture travels.
+ORDER = """
+    _data.whole _data.decoding images scenes _data.folders _data.cache shortcut synth
+    data evaluation _engine.anatomy _engine.asked _engine.methods _engine.passes
+    _engine.predictions _models.opening _models.contents _models.legacy _models.files
+    _models.shipped _models.imagenet _models.weights blocks models _training.batches
+    _training.reporters _training.state training recipes _training.records
+    cam saliency saving _judging.agreement _judging.probing _judging.mosaics judging
+    _style plots charts diagrams
+    explorer.packing explorer.viewer explorer.widgets explorer.mapset explorer
+""".split()
+
+# TensorFlow takes seconds to import, so only the rooms that hold networks do.
+NETWORKS = """
+    _engine _models _training blocks models training recipes cam saliency
+    explorer.widgets explorer.mapset explorer.__init__
+""".split()
 
 
-def imports(module):
-    """Names imported anywhere in a module: {'scenecam.images', 'numpy', ...}."""
-    found = set()
-    for node in ast.walk(ast.parse((SOURCE / f"{module}.py").read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            parent = "scenecam" if node.level else ""
-            base = ".".join(filter(None, [parent, node.module]))
-            found.add(base)
-            found |= {f"{base}.{alias.name}" for alias in node.names}
+def rooms(package):
+    """The modules of a package: {"_data.folders": path, "images": path, ...}."""
+    found = {}
+    for path in sorted((SOURCE / package).rglob("*.py")):
+        name = path.relative_to(SOURCE / package).with_suffix("")
+        room = ".".join(name.parts)
+        found[room.removesuffix(".__init__")] = path
     return found
 
 
-def siblings(module):
-    inside = {name.split(".")[1] for name in imports(module) if name[:9] == "scenecam."}
-    return inside & set(MODULES)
+def imports(path):
+    """Names imported anywhere in a file: {"scenecam.images", "numpy", ...}."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            assert not node.level, f"{path} imports relatively; name the package"
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return found
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_what_its_row_names(module):
-    assert module in MAY_IMPORT, f"{module}.py has no row in the table"
-    assert siblings(module) <= MAY_IMPORT[module]
+def packages(path):
+    return {name.split(".")[0] for name in imports(path)}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_only_the_network_modules_import_tensorflow(module):
-    heavy = {name.split(".")[0] for name in imports(module)} & {"keras", "tensorflow"}
-    assert not heavy or module in TENSORFLOW
+def used_rooms(path):
+    """The rooms of `scenecam` that a file imports from."""
+    inside = (name.removeprefix("scenecam.") for name in imports(path))
+    return {name for name in inside if name in ROOMS and name not in FOLDERS}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_the_table_in_contributing_says_the_same(module):
-    rows = (ROOT / "CONTRIBUTING.md").read_text().splitlines()
-    row = next((line for line in rows if line.startswith(f"| `{module}.py` |")), None)
-    assert row is not None, f"CONTRIBUTING.md has no row for {module}.py"
-    named = {name.strip() for name in row.split("|")[3].split(",")} - {""}
-    assert named == MAY_IMPORT[module]
+ROOMS = rooms("scenecam")
+FOLDERS = {name for name in ROOMS if name[0] == "_" and "." not in name} - {"_style"}
+OWN = {name: path for name, path in ROOMS.items() if name in ORDER}
 
 
-def test_the_rule_catches_a_wrong_import(tmp_path, monkeypatch):
-    (tmp_path / "scenes.py").write_text("from . import data\n")
-    monkeypatch.setattr("test_layers.SOURCE", tmp_path)
-    assert siblings("scenes") == {"data"}
+@pytest.mark.parametrize("path", rooms("scenepainter").values(), ids=lambda p: p.stem)
+def test_the_painter_knows_numpy_and_itself_alone(path):
+    known = {"numpy", "scenepainter", *sys.stdlib_module_names}
+    assert packages(path) <= known
+
+
+def test_of_the_library_only_synth_knows_the_painter():
+    users = {name for name, path in ROOMS.items() if "scenepainter" in packages(path)}
+    assert users == {"synth"}
+
+
+def test_nothing_imports_the_command_line_but_python_m():
+    paths = [*ROOMS.values(), *rooms("scenepainter").values()]
+    users = [path for path in paths if "scenecam_cli" in packages(path)]
+    assert users == [SOURCE / "scenecam" / "__main__.py"]
+    assert len(users[0].read_text().splitlines()) <= 5
+
+
+def test_every_room_has_a_place_in_the_order():
+    assert set(ROOMS) - FOLDERS - {"__init__", "__main__"} <= set(ORDER)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_room_imports_only_those_below_it(name):
+    below = ORDER[: ORDER.index(name)]
+    assert used_rooms(OWN[name]) - {name} <= set(below)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_only_rooms_with_networks_import_tensorflow(name):
+    heavy = {"keras", "tensorflow"} & packages(OWN[name])
+    place = f"{name}.__init__" if name == "explorer" else name
+    assert not heavy or place in NETWORKS or place.split(".")[0] in NETWORKS
+
+
+def test_pictures_and_plots_need_no_tensorflow():
+    code = "import sys, scenecam.images, scenecam.plots; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not {"keras", "tensorflow"} & set(done.stdout.split())
+
+
+def test_the_rule_catches_a_wrong_import(tmp_path):
+    room = tmp_path / "scenes.py"
+    room.write_text("from scenecam import data\n")
+    assert used_rooms(room) == {"data"}

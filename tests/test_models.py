@@ -12,7 +12,8 @@ import tensorflow as tf
 from conftest import ROOT
 from keras import layers
 
-from scenecam import files, models, shipped, synth
+from scenecam import models, synth
+from scenecam._models import files, shipped
 
 SMALL = {
     "plain_cnn": {"widths": (4, 6), "units": 8},

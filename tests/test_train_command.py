@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scenecam import arguments, cli, evaluation, images, models, recipes, training
+from scenecam import evaluation, images, models, recipes, training
+from scenecam_cli import arguments
+from scenecam_cli import main as cli
 
 TINY = ("--builder", "plain_cnn", "--size", 12, "--batch-size", 8)
 

@@ -14,7 +14,8 @@ from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenecam import batches, models, recipes, training
+from scenecam import models, recipes, training
+from scenecam._training import batches
 from scenecam.scenes import SceneSet
 
 SIDE = 12

@@ -11,10 +11,11 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from scenecam import packing, plots
-from scenecam.viewer import Viewer
+from scenecam import plots
+from scenecam.explorer import packing
+from scenecam.explorer.viewer import Viewer
 
-SOURCE = ROOT / "src" / "scenecam"
+SOURCE = ROOT / "src" / "scenecam" / "explorer"
 
 
 @pytest.fixture

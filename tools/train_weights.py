@@ -17,7 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from unittest import mock
 
-from scenecam import data, models, recipes, records
+from scenecam import data, models, recipes
+from scenecam._training import records
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "data" / "cache" / "runs"

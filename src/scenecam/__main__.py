@@ -1,5 +1,5 @@
 """`python -m scenecam`: the command line."""
 
-from scenecam.cli import main
+from scenecam_cli.main import main
 
 raise SystemExit(main())

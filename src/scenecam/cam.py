@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scenecam.anatomy import anatomy_of, find_layers, keep, layer_names
-from scenecam.methods import (
+from scenecam._engine.anatomy import anatomy_of, find_layers, keep, layer_names
+from scenecam._engine.methods import (
     FOLDED,
     METHODS,
     cam,
@@ -24,7 +24,7 @@ from scenecam.methods import (
     weighted_sums,
     xgrad_cam,
 )
-from scenecam.passes import (
+from scenecam._engine.passes import (
     check_classes,
     check_pictures,
     compile_pass,

@@ -9,30 +9,19 @@ and so does another decoder. No picture has to be opened to find that nothing ch
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from pathlib import Path
 
-import numpy as np
 import PIL
 
-from scenecam import cache as store
-from scenecam import folders, images, synth
+from scenecam import images, synth
+from scenecam._data import cache as store
+from scenecam._data import folders
 from scenecam.scenes import SceneSet
 
 # The default sets: how many scenes, and the seed that draws them.
 DRAWN = {"train": (4000, 0), "test": (1200, 1)}
-
-# The modules whose text decides what a drawn scene looks like.
-DRAWING_MODULES = (
-    "canvas",
-    "nature",
-    "town",
-    "landscapes",
-    "townscapes",
-    "synth",
-)
 
 
 class SkippedPictures(UserWarning):
@@ -383,8 +372,5 @@ def _folder_entry(part: folders.Part, size) -> tuple[str, str]:
 
 def _drawn_entry(split: str, count: int, size: int) -> tuple[str, str]:
     """Return the cache's name for a drawn set, and a key that knows what draws it."""
-    package = Path(synth.__file__).parent
-    texts = [(package / f"{module}.py").read_bytes() for module in DRAWING_MODULES]
-    text = hashlib.sha256(b"\0".join(texts)).hexdigest()
     name = f"drawn-{split}-{count}-{size}x{size}"
-    return name, store.digest(name, DRAWN[split][1], text, np.__version__)
+    return name, store.digest(name, DRAWN[split][1], synth.digest())

@@ -13,14 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from scenecam.agreement import (
+from scenecam._judging.agreement import (
     fit_maps,
     rank_correlation,
     shift_stability,
     weight_randomisation,
 )
-from scenecam.images import check_images
-from scenecam.probing import (
+from scenecam._judging.probing import (
     area_under,
     average_drop,
     deletion_curve,
@@ -28,6 +27,7 @@ from scenecam.probing import (
     increase,
     insertion_curve,
 )
+from scenecam.images import check_images
 
 __all__ = [
     "area_under",

@@ -14,14 +14,15 @@ import keras
 import numpy as np
 from keras import layers
 
-from . import blocks, imagenet
-from .files import load_model as load_model
-from .files import save_model as save_model
-from .predictions import predict as predict
-from .predictions import predict_logits as predict_logits
-from .shipped import WEIGHTS as WEIGHTS
-from .shipped import pretrained as pretrained
-from .shipped import read_card as read_card
+from scenecam import blocks
+from scenecam._engine.predictions import predict as predict
+from scenecam._engine.predictions import predict_logits as predict_logits
+from scenecam._models import imagenet
+from scenecam._models.files import load_model as load_model
+from scenecam._models.files import save_model as save_model
+from scenecam._models.shipped import WEIGHTS as WEIGHTS
+from scenecam._models.shipped import pretrained as pretrained
+from scenecam._models.shipped import read_card as read_card
 
 
 def plain_cnn(

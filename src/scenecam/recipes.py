@@ -26,7 +26,8 @@ from types import MappingProxyType
 import keras
 import numpy as np
 
-from scenecam import evaluation, models, reporters, training
+from scenecam import evaluation, models, training
+from scenecam._training import reporters
 from scenecam.scenes import SceneSet
 
 SHARED = {

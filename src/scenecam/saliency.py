@@ -11,15 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scenecam.anatomy import anatomy_of, keep
-from scenecam.cam import class_maps
-from scenecam.passes import (
+from scenecam._engine.anatomy import anatomy_of, keep
+from scenecam._engine.passes import (
     PIXELS,
     check_classes,
     check_pictures,
     compile_pass,
     compile_scores,
 )
+from scenecam.cam import class_maps
 
 
 def relu_names(model: keras.Model) -> list[str]:

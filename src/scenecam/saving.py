@@ -7,18 +7,24 @@ scaled and clipped to bytes.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from scenecam import images, results
+from scenecam import images
+from scenecam._data.whole import write_file
 
 # Pixels of an overlay that are blended at a time, in float: 12 times their size.
 STRIP_PIXELS = 2_000_000
+
+# Most file systems take names of 255 bytes; ours add a class and an ending.
+NAME_BYTES, CLASS_BYTES = 160, 60
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def save_maps(
     images.check_images(np.asarray(picture)[None], name="picture")
     if look.size is not None:
         picture = images.bound_image(picture, look.size)
-    labels = results.class_labels(class_names)
+    labels = class_labels(class_names)
     written = write_maps(folder, name, picture, maps, labels=labels, look=look)
     return {
         of_class: {kind: folder / path for kind, path in paths.items()}
@@ -124,23 +130,23 @@ def write_maps(
     Returns
     -------
     list of dict
-        Of `results.output_names`, one for each map.
+        Of `output_names`, one for each map.
     """
     limit = max(float(maps.max()), 0.0) if look.common_scale else None
     written = []
     for label, one in zip(labels, maps, strict=True):
-        paths = results.output_names(name, label, look.ending)
+        paths = output_names(name, label, look.ending)
         # Without evidence the whole heatmap is dark.
         unit = (
             images.unit_map(one, limit=limit) if one.max() > 0 else np.zeros_like(one)
         )
         heatmap, overlay = _draw(picture, unit, look.opacity)
         for kind, image in (("heatmap", heatmap), ("overlay", overlay)):
-            results.write_file(folder / paths[kind], _encode(image, look.ending))
+            write_file(folder / paths[kind], _encode(image, look.ending))
         written.append(paths)
     data = io.BytesIO()
     np.save(data, np.ascontiguousarray(maps, np.float32))
-    results.write_file(folder / paths["map"], data.getvalue())
+    write_file(folder / paths["map"], data.getvalue())
     return written
 
 
@@ -156,3 +162,56 @@ def _draw(picture: np.ndarray, unit: np.ndarray, opacity: float):
 
 def _encode(image: np.ndarray, ending: str) -> bytes:
     return images.encode_png(image) if ending == "png" else images.encode_jpeg(image)
+
+
+def class_labels(class_names: Sequence[str]) -> list[str]:
+    """Name the classes so that every file system takes it, each differently.
+
+    Letters and digits of any script stay, all else becomes ``_``; names that would then
+    be the same, capitals or not, get their number.
+    """
+    plain = [
+        _shorten(re.sub(r"[^\w-]+", "_", name), CLASS_BYTES) for name in class_names
+    ]
+    folded = [name.casefold() for name in plain]
+    return [
+        name if folded.count(fold) == 1 else f"{name}-{number}"
+        for number, (name, fold) in enumerate(zip(plain, folded, strict=True))
+    ]
+
+
+def output_names(file: str, label: str, ending: str) -> dict[str, str]:
+    """Name what is written for one picture and class, relative to the folder.
+
+    Parameters
+    ----------
+    file : str
+        The picture, relative to the folder of all pictures, with ``/``. Its own ending
+        stays part of the names: ``1.jpg`` and ``1.png`` may lie side by side.
+    label : str
+        From `class_labels`.
+    ending : {"jpg", "png"}
+        Of the heatmap and the overlay.
+
+    Returns
+    -------
+    dict
+        Of "map" (the same for all classes), "heatmap" and "overlay".
+    """
+    folder, _, name = file.rpartition("/")
+    stem = f"{folder}/" * bool(folder) + _shorten(name, NAME_BYTES)
+    return {
+        "map": f"{stem}.npy",
+        "heatmap": f"{stem}.{label}.heatmap.{ending}",
+        "overlay": f"{stem}.{label}.overlay.{ending}",
+    }
+
+
+def _shorten(name: str, limit: int) -> str:
+    data = os.fsencode(name)
+    if len(data) <= limit:
+        return name
+    digest = hashlib.sha256(data).hexdigest()[:12]
+    start = data[: limit - len(digest) - 1]
+    # Cut between characters, not inside one.
+    return start.decode("utf-8", "ignore") + "~" + digest

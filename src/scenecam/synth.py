@@ -1,38 +1,18 @@
 """Draw labelled scenes of six classes from a seed, with the class of every pixel.
 
-`scenecam.landscapes` and `scenecam.townscapes` compose the scenes, with the brushes of
-`scenecam.nature` and `scenecam.town` on a `scenecam.canvas.Canvas`.
+The package `scenepainter` draws them; here they become a `SceneSet`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from scenecam.canvas import Canvas, finish
-from scenecam.landscapes import forest, glacier, mountain, sea
 from scenecam.scenes import SceneSet
 
 # Not used here: who makes scenes finds the shortcut to plant in them beside them.
 from scenecam.shortcut import plant_mark as plant_mark
-from scenecam.townscapes import buildings, street
-
-CLASS_NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
-
-# A scene shows at least this share of its own class, or it is composed again.
-MIN_SHARE = 0.15
-
-COMPOSERS = (buildings, forest, glacier, mountain, sea, street)
-# How often a class is photographed in black and white.
-GREY = (0.12, 0.08, 0.05, 0.05, 0.12, 0.25)
-
-
-def _draw(index: int, size: int, rng: np.random.Generator, recolour: dict):
-    """Compose scenes of a class until one shows enough of it."""
-    while True:
-        canvas = Canvas(size, rng, recolour)
-        COMPOSERS[index](canvas)
-        if np.count_nonzero(canvas.mask == index) >= MIN_SHARE * size * size:
-            return finish(canvas, grey=GREY[index]), canvas.mask
+from scenepainter.compose import CLASS_NAMES, draw
+from scenepainter.compose import digest as digest
 
 
 def _check_size(size: int) -> None:
@@ -81,7 +61,7 @@ def draw_scene(
     index = CLASS_NAMES.index(class_name)
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, index))))
     flat = {CLASS_NAMES.index(name): rgb for name, rgb in (recolour or {}).items()}
-    return _draw(index, size, rng, flat)
+    return draw(index, size, rng, flat)
 
 
 def draw_scenes(count: int, *, size: int = 96, seed: int = 0) -> SceneSet:
@@ -125,7 +105,7 @@ def draw_scenes(count: int, *, size: int = 96, seed: int = 0) -> SceneSet:
         rng = np.random.Generator(
             np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(i,)))
         )
-        images[i], masks[i] = _draw(int(labels[i]), size, rng, {})
+        images[i], masks[i] = draw(int(labels[i]), size, rng, {})
     return SceneSet(
         images=images, labels=labels, class_names=CLASS_NAMES, masks=masks, paths=None
     )

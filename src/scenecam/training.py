@@ -17,8 +17,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from . import batches, reporters
-from .scenes import SceneSet
+from scenecam._training import batches, reporters
+from scenecam.scenes import SceneSet
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 

@@ -13,7 +13,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from scenecam import images, packing
+from scenecam import images
+from scenecam.explorer import packing
 
 DATA = re.compile(r'<script type="application/json">(\{"state".*?)</script>', re.S)
 

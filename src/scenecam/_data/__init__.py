@@ -1,0 +1,1 @@
+"""What stands under `data`: whole files, decoding, class folders, kept sets."""

@@ -1,0 +1,1 @@
+"""What stands under `cam`: anatomy, compiled passes, methods, predictions."""

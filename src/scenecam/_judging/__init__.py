@@ -1,0 +1,1 @@
+"""What stands under `judging`: agreement, probing."""

@@ -1,0 +1,1 @@
+"""What stands under `models`: weights files, opened if they can be trusted."""

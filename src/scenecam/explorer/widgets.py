@@ -1,0 +1,199 @@
+"""Small widgets for single steps: kernels, feature maps, a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from scipy import ndimage
+
+from scenecam import images
+from scenecam._engine import anatomy, passes
+from scenecam.explorer.viewer import Viewer
+
+
+def coarse_layers(model: keras.Model, *, count: int = 4) -> list[str]:
+    """Name the last layer of each resolution, the `count` coarsest, finest first."""
+    found = anatomy.anatomy_of(model)
+    # Where something was computed: a layer that scales pictures tells nothing.
+    ends = (*found.relus, *anatomy.find_layers(model, None))
+    names = [name for name in anatomy.layer_names(model) if name in ends]
+    return list({found.sizes[name]: name for name in names}.values())[-count:]
+
+
+def kernel_viewer(
+    pictures: np.ndarray, kernels: Mapping[str, np.ndarray], **content
+) -> Viewer:
+    """See what a kernel answers to: grey pictures after convolution.
+
+    Parameters
+    ----------
+    pictures : ndarray of shape (n, h, w, 3), uint8
+        RGB.
+    kernels : mapping of str to ndarray of shape (height, width)
+        Name to weights.
+    **content
+        What else `Viewer` takes.
+
+    Returns
+    -------
+    Viewer
+        Signed maps in grey levels, at the size of the pictures; the edge is repeated.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If pictures are not uint8 (n, h, w, 3), or a kernel has not two dimensions.
+
+    Notes
+    -----
+    As in every network, the kernel is not turned round: it is a cross-correlation.
+    """
+    images.check_images(pictures, name="pictures")
+    grey = np.asarray(pictures, np.float32).mean(axis=-1)
+    maps, texts = [], []
+    for name, kernel in kernels.items():
+        kernel = np.asarray(kernel, np.float32)
+        if kernel.ndim != 2:
+            raise ValueError(
+                f"kernel {name!r} must be (h, w); received {kernel.shape}."
+            )
+        maps.append(ndimage.correlate(grey, kernel[None], mode="nearest"))
+        rows = (" ".join(f"{weight:6.3g}" for weight in row) for row in kernel)
+        texts.append("\n".join(rows))
+    settings = {"unit": "grey levels", "signed": True, "view": "map"}
+    settings |= {"title": "A picture after convolution", "notes": {"kernel": texts}}
+    controls = {"picture": _numbered(len(pictures)), "kernel": list(kernels)}
+    stacked = np.stack(maps, axis=1)
+    return Viewer(stacked, controls, pictures=pictures, **(settings | content))
+
+
+def feature_map_viewer(
+    model: keras.Model,
+    pictures: np.ndarray,
+    *,
+    layers: Sequence[str] | None = None,
+    channels: int = 16,
+    **content,
+) -> Viewer:
+    """Look at the first channels of a network's layers.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Functional or Sequential.
+    pictures : ndarray of shape (n, h, w, 3), uint8
+        In the size of the model's input.
+    layers : sequence of str, optional
+        Paths as `anatomy.layer_names` gives them, ``"base/conv1"`` inside a nested
+        model; by default the last of each resolution.
+    channels : int
+        How many of each layer; as many as the smallest layer has, if that has fewer.
+    **content
+        What else `Viewer` takes.
+
+    Returns
+    -------
+    Viewer
+        Activations, signed where a layer has negative ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If pictures are not uint8 (n, h, w, 3) or not of the model's size, or the model
+        has no such feature map.
+    """
+    images.check_images(pictures, name="pictures")
+    names = anatomy.find_layers(model, layers or coarse_layers(model))
+    outputs: dict[str, np.ndarray] = {}
+
+    def listen(call: anatomy.Call) -> Any:
+        if call.path in names and not isinstance(call.output, keras.KerasTensor):
+            output = keras.ops.cast(call.output, "float32")
+            outputs[call.path] = keras.ops.convert_to_numpy(output)
+        return call.output
+
+    tapped = anatomy.tap_model(model, listen)
+    tapped(passes.check_pictures(model, pictures), training=False)
+    count = min(channels, *(values.shape[-1] for values in outputs.values()))
+    maps = {k: np.moveaxis(outputs[k][..., :count], -1, 1) for k in names}
+    settings = {
+        "unit": "",
+        "view": "map",
+        "title": "What the channels of a layer answer to",
+    }
+    settings |= {"signed": any(values.min() < 0 for values in maps.values())}
+    controls = {
+        "picture": _numbered(len(pictures)),
+        "channel": [f"channel {i + 1}" for i in range(count)],
+    }
+    sliders = {"sliders": ("layer", "channel")}
+    controls["layer"] = names
+    return Viewer(maps, controls, pictures=pictures, **(settings | sliders | content))
+
+
+def threshold_viewer(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    thresholds: Sequence[float] | None = None,
+    **content,
+) -> Viewer:
+    """See the confusion matrix change while unsure predictions are held back.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int
+        True classes.
+    probabilities : ndarray of shape (n, k), float
+        In [0, 1].
+    class_names : sequence of k str
+        Name of class 0, 1, ...
+    thresholds : sequence of float, optional
+        A prediction whose probability is smaller is held back; 0 to 0.95 by default.
+    **content
+        What else `Viewer` takes.
+
+    Returns
+    -------
+    Viewer
+        Counts: a row for each true class, a column for each predicted one, and a last
+        one for what was held back.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    k = len(class_names)
+    if probabilities.shape != (len(labels), k) or not len(labels):
+        raise ValueError(
+            f"probabilities must have shape ({len(labels)}, {k}), a row for each label "
+            f"and a column for each class; received {probabilities.shape}."
+        )
+    steps = np.arange(20) / 20 if thresholds is None else np.asarray(thresholds)
+    guesses, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    matrices = np.zeros((len(steps), k, k + 1), np.float32)
+    texts = []
+    for matrix, step in zip(matrices, steps, strict=True):
+        kept = sure >= step
+        np.add.at(matrix, (labels, np.where(kept, guesses, k)), 1)
+        right = f"{(guesses == labels)[kept].mean():.1%}" if kept.any() else "none"
+        texts.append(f"{kept.mean():.1%} of the pictures kept; of these {right} right")
+    settings = {"unit": "pictures", "title": "True class against predicted class"}
+    settings |= {
+        "sliders": ("threshold",),
+        "notes": {"threshold": texts},
+        "smooth": False,
+    }
+    settings["numbers"] = (class_names, [*class_names, "held back"])
+    controls = {"threshold": [f"{step:.0%}" for step in steps]}
+    return Viewer(matrices, controls, **(settings | content))
+
+
+def _numbered(count: int) -> list[str]:
+    return [str(i + 1) for i in range(count)]

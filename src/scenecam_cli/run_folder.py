@@ -1,0 +1,268 @@
+"""The folder that `scenecam explain` fills: names, settings, index, nothing half done.
+
+A file appears whole under its name, and the rows of a picture are appended to the index
+after its files. So a run may be killed at any moment: what the index holds is complete,
+and the next run does the rest. The settings beside it keep two runs that ask for
+different things out of one folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from scenecam._data.whole import write_file
+from scenecam.images import shown_path
+from scenecam.saving import class_labels, output_names
+
+SETTINGS = "settings.json"
+INDEX = "index.csv"
+
+COLUMNS = (
+    "file",
+    "predicted",
+    "probability",
+    "class",
+    "class_probability",
+    "evidence",
+    "peak_row",
+    "peak_column",
+    "peak_logits",
+    "map",
+    "map_index",
+    "heatmap",
+    "overlay",
+)
+FILE_COLUMNS = ("map", "heatmap", "overlay")
+
+# What is written down but may differ from run to run: the files do not depend on it.
+REMARKS = {"scenecam", "weights"}
+
+# A file's name may hold bytes that are no text; they go through the index unchanged.
+TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
+
+
+# ---- Files ---------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def locked(
+    folder: Path, *, remedy: str = "Wait for it, or choose another --out."
+) -> Iterator[None]:
+    """Keep a second run out of the folder for as long as this one goes on.
+
+    Raises
+    ------
+    ValueError
+        If another run is writing to it. Systems without such locks let both run.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # The lock is the process's, so a kill leaves none behind.
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ValueError(
+            f"another run is writing to {shown_path(folder)}. {remedy}"
+        ) from None
+    except OSError:  # some network file systems
+        pass
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+# ---- Settings ------------------------------------------------------------------------
+
+
+def read_settings(folder: Path) -> dict | None:
+    """Read what the folder's pictures were explained with; None in a folder without.
+
+    Raises
+    ------
+    ValueError
+        If what lies there was not written by this project.
+    """
+    path = folder / SETTINGS
+    try:
+        settings = json.loads(path.read_text(**TEXT))
+    except FileNotFoundError:
+        if (folder / INDEX).exists():
+            raise ValueError(
+                f"{shown_path(folder)} has an {INDEX} that is not from here (there is "
+                f"no {SETTINGS}). Choose another folder."
+            ) from None
+        return None
+    except NotADirectoryError:
+        raise ValueError(
+            f"{shown_path(folder)} is a file, not a folder. Name a folder."
+        ) from None
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict) or "scenecam" not in settings:
+        raise ValueError(
+            f"{shown_path(path)} was not written by scenecam. Choose another folder."
+        )
+    return settings
+
+
+def write_settings(folder: Path, settings: Mapping) -> None:
+    """Write the settings, whole or not at all."""
+    text = json.dumps(settings, indent=1, ensure_ascii=False) + "\n"
+    write_file(folder / SETTINGS, text.encode(**TEXT))
+
+
+def check_settings(folder: Path, old: Mapping, new: Mapping) -> None:
+    """Raise ValueError, with what differs, unless a run with `new` can go on here."""
+    keys = [key for key in {**old, **new} if key not in REMARKS]
+    changes = [
+        f"{key.replace('_', ' ')} was {_shown(old.get(key))}, now {_shown(new[key])}"
+        for key in keys
+        if key in new and old.get(key) != new[key]
+    ]
+    if changes:
+        raise ValueError(
+            f"{shown_path(folder)} holds results of other settings: "
+            f"{'; '.join(changes)}. Choose another --out, or add --overwrite to delete "
+            "those results and start again."
+        )
+
+
+def _shown(value) -> str:
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return shown_path(text if len(text) <= 60 else text[:57] + "...")
+
+
+def remove_results(folder: Path, settings: Mapping, files: Sequence[str]) -> None:
+    """Delete what a run with these settings wrote, and nothing else.
+
+    Parameters
+    ----------
+    folder : Path
+        The output folder.
+    settings : mapping
+        Those that lie in it.
+    files : sequence of str
+        Pictures of the run that follows. With those of the index they name what a
+        killed run may have left.
+    """
+    known = {row["file"] for row in read_index(folder)} | set(files)
+    (folder / INDEX).unlink(missing_ok=True)
+    labels = class_labels(settings["class_names"])
+    for file in known:
+        for label in labels:
+            for name in output_names(file, label, settings["format"]).values():
+                (folder / name).unlink(missing_ok=True)
+    for sheet in folder.glob("contact_sheet_[0-9]*.png"):
+        sheet.unlink()
+
+
+# ---- Index ---------------------------------------------------------------------------
+
+
+def read_index(folder: Path) -> Iterator[dict[str, str]]:
+    """Iterate over the whole rows of the index; a torn last line is passed over.
+
+    Yields
+    ------
+    dict
+        Of `COLUMNS`, all values as text; one for each picture and class.
+    """
+    try:
+        file = open(folder / INDEX, newline="", **TEXT)
+    except FileNotFoundError:
+        return
+    with file:
+        rows = csv.reader(line for line in file if line.endswith("\n"))
+        # Zeros, as a power cut may leave, end what can be trusted.
+        with contextlib.suppress(csv.Error):
+            for row in rows:
+                if len(row) == len(COLUMNS) and row[0] != COLUMNS[0]:
+                    yield dict(zip(COLUMNS, row, strict=True))
+
+
+def read_pictures(folder: Path) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Iterate over the pictures of the index, each with its rows."""
+    for file, rows in itertools.groupby(read_index(folder), lambda row: row["file"]):
+        yield file, list(rows)
+
+
+class Index:
+    """The index of an output folder, opened to be continued.
+
+    What is not whole is dropped first: torn rows, pictures that lack rows of some
+    classes, and those whose files were deleted.
+
+    Parameters
+    ----------
+    folder : Path
+        The output folder.
+    rows_per_picture : int
+        How many classes are asked of every picture.
+
+    Attributes
+    ----------
+    done : set of str
+        The pictures that need no more work.
+    """
+
+    def __init__(self, folder: Path, *, rows_per_picture: int) -> None:
+        self.folder, self.done = folder, set()
+        part = folder / f".{INDEX}.part"
+        with open(part, "w", newline="", **TEXT) as file:
+            file.write(_as_text([COLUMNS]))
+            for name, rows in read_pictures(folder):
+                if name not in self.done and self._is_whole(rows, rows_per_picture):
+                    self.done.add(name)
+                    file.write(_as_text(row.values() for row in rows))
+        os.replace(part, folder / INDEX)
+
+    def __enter__(self) -> Index:
+        # Unbuffered: what is appended is in the file when `add` returns.
+        self._file = open(self.folder / INDEX, "ab", buffering=0)
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._file.close()
+
+    def add(self, rows: Sequence[Mapping]) -> None:
+        """Append the rows of one picture, after its files; all of them or none.
+
+        Raises
+        ------
+        OSError
+            As the system says, such as on a full disk; the index is as before.
+        """
+        data = _as_text([row[name] for name in COLUMNS] for row in rows).encode(**TEXT)
+        before = os.fstat(self._file.fileno()).st_size
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except BaseException:
+            self._file.truncate(before)
+            raise
+        self.done.add(rows[0]["file"])
+
+    def _is_whole(self, rows: list[dict], wanted: int) -> bool:
+        files = {row[column] for row in rows for column in FILE_COLUMNS}
+        return len(rows) == wanted and all(
+            os.path.isfile(self.folder / name) for name in files
+        )
+
+
+def _as_text(rows) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
