@@ -1,13 +1,23 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, whenever a run is killed.
+
+What is being written stands beside its place, under a name that is the same in every
+run: what a killed run leaves there, the next one overwrites.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file, whole or not at all; its folders are made.
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a place to write to; what stands there at the end becomes `path`.
+
+    Folders on the way are made. After an error `path` is as it was before.
 
     Raises
     ------
@@ -15,11 +25,43 @@ def write_file(path: Path, data: bytes) -> None:
         As the system says, such as on a full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The same name in every run, so that a run after a kill leaves none behind.
-    part = path.with_name(f".{path.name}.part")
+    # The ending stays the same: Keras and NumPy choose a format by it.
+    partial = path.with_name(f".partial.{path.name}")
     try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file with `whole_file`."""
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; at the end it takes the place of `path`.
+
+    After an error, or a kill at any moment, what was there before is there again, at
+    the latest when the next run begins.
+    """
+    partial, old = (
+        path.with_name(f".{word}.{path.name}") for word in ("partial", "old")
+    )
+    if old.exists() and not path.exists():
+        os.replace(old, path)  # a run was killed between the two moves
+    for left in (partial, old):
+        shutil.rmtree(left, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if path.exists():
+            os.replace(path, old)
+        os.replace(partial, path)
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        for left in (partial, old):
+            shutil.rmtree(left, ignore_errors=True)
