@@ -421,6 +421,26 @@ def test_a_name_of_no_such_folder_is_one_clear_sentence(checkout, monkeypatch, n
             call()
 
 
+def test_a_source_in_the_call_comes_before_all_others(
+    checkout, few_drawn, tmp_path, monkeypatch
+):
+    write_classes(checkout / "data" / "photos", boat=5, car=5)
+    root = write_archive(tmp_path / "scenes")
+    monkeypatch.setenv("SCENECAM_SCENES", "nowhere")
+    assert data.load_scenes(source="drawn").class_names == synth.CLASS_NAMES
+    for source in (root, str(root), "../scenes"):
+        assert data.load_scenes("test", source=source).counts() == {
+            "forest": 2,
+            "sea": 3,
+        }
+    assert data.load_animals("train", source=root, size=12).counts()["sea"] == 10
+    with pytest.raises(ValueError, match="source is 'there', but .*leave it out"):
+        data.load_scenes(source="there")
+    monkeypatch.delenv("SCENECAM_SCENES")
+    assert data.load_scenes().counts() == {"boat": 4, "car": 4}
+    assert data.scenes_name() == "photos"
+
+
 @pytest.mark.parametrize("named", ["", "  "])
 def test_an_empty_name_is_none(checkout, monkeypatch, named):
     monkeypatch.setenv("SCENECAM_SCENES", named)

@@ -9,6 +9,7 @@ and so does another decoder. No picture has to be opened to find that nothing ch
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import warnings
 from pathlib import Path
@@ -27,21 +28,14 @@ DRAWN = {"train": (4000, 0), "test": (1200, 1)}
 class SkippedPictures(UserWarning):
     """Some pictures of a folder could not be read and were left out.
 
-    Attributes
-    ----------
-    skipped : dict of str to str
-        Path of every picture left out -> the sentence that says why.
+    `skipped` maps the path of each to the sentence that says why.
     """
 
     def __init__(self, skipped: dict[str, str], total: int):
         self.skipped = dict(skipped)
-        reasons = list(self.skipped.values())
-        more = f" ... and {len(reasons) - 5} more." if len(reasons) > 5 else ""
-        super().__init__(
-            f"{len(reasons)} of {total} pictures were left out: "
-            + " ".join(reasons[:5])
-            + more
-        )
+        number, reasons = len(skipped), " ".join([*skipped.values()][:5])
+        more = f" ... and {number - 5} more." if number > 5 else ""
+        super().__init__(f"{number} of {total} pictures were left out: {reasons}{more}")
 
 
 def load_folder(
@@ -66,8 +60,8 @@ def load_folder(
         The class folders in the order of their labels; others are left out. Without it:
         all, sorted by name.
     count : int, optional
-        Load at most so many, from all classes alike, always the same ones; the others
-        need not be decoded.
+        At most so many, from all classes alike, always the same ones; the others are
+        not decoded.
     cache : bool
         Keep the decoded pictures on disk and return a memory map.
 
@@ -93,34 +87,25 @@ def load_folder(
     Examples
     --------
     >>> train = load_folder("data/photos", split="train")
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     scenes = load_folder("my-pictures")
-    >>> [warning.message.skipped for warning in caught]
     """
-    scenes, warning = _load_folder(path, size, split, class_names, count, cache)
-    if warning:
-        warnings.warn(warning, stacklevel=2)
-    return scenes
+    return _load_folder(path, size, split, count, class_names, cache)
 
 
-def load_scenes(split: str = "train", *, size=96, count=None) -> SceneSet:
+def load_scenes(split: str = "train", *, size=96, count=None, source=None) -> SceneSet:
     """Load the set that the book is read with.
-
-    It is the folder that the environment variable ``SCENECAM_SCENES`` names (a relative
-    path counts from the working folder, else from the project's root); else the fetched
-    photographs in ``data/photos``; else drawn scenes, which the word ``drawn`` in
-    ``SCENECAM_SCENES`` asks for whatever else is there.
 
     Parameters
     ----------
     split : {"train", "test"}
         Which part: see `load_folder` for folders; of drawn scenes 4,000 of seed 0, or
         1,200 of seed 1.
-    size : int or (int, int)
-        Height and width of the pictures; drawn scenes are square.
-    count : int, optional
-        At most so many, from all classes alike; the others are neither decoded nor
-        drawn.
+    size, count
+        As in `load_folder`; drawn scenes are square.
+    source : str or path-like, optional
+        A folder, as in `load_folder` (a relative path counts from the working folder,
+        else from the project's root), or the word ``drawn`` for drawn scenes. Without
+        it: what the environment variable ``SCENECAM_SCENES`` names in the same way;
+        else the fetched photographs in ``data/photos``; else drawn scenes.
 
     Returns
     -------
@@ -130,34 +115,29 @@ def load_scenes(split: str = "train", *, size=96, count=None) -> SceneSet:
     Raises
     ------
     ValueError
-        If ``SCENECAM_SCENES`` names no folder of pictures, and as `load_folder`.
+        If `source` or ``SCENECAM_SCENES`` names no folder of pictures, and as
+        `load_folder`.
     """
-    if split not in DRAWN:
-        raise ValueError(f"split must be 'train' or 'test'; received {split!r}.")
-    folder = _chosen_folder()
+    _check_split(split)
+    folder = _scenes_folder(source)
     if folder is None:
         return _load_drawn(split, size, count)
-    scenes, warning = _load_folder(folder, size, split, None, count, True)
-    if warning:
-        warnings.warn(warning, stacklevel=2)
-    return scenes
+    return _load_folder(folder, size, split, count)
 
 
-def load_animals(split: str = "train", *, size=32, count=None) -> SceneSet:
+def load_animals(split: str = "train", *, size=32, count=None, source=None) -> SceneSet:
     """Load the birds, cats, dogs and horses of CIFAR-10, or a folder in their place.
-
-    It is the folder that the environment variable ``SCENECAM_ANIMALS`` names (a
-    relative path counts as in `load_scenes`); else ``data/animals``, where the command
-    ``scenecam fetch animals`` puts them.
 
     Parameters
     ----------
     split : {"train", "test"}
         Which part: 20,000 and 4,000 pictures of the fetched set.
-    size : int or (int, int)
-        Height and width of the pictures; 32 is their own.
-    count : int, optional
-        At most so many, from all classes alike; the others are not decoded.
+    size, count
+        As in `load_folder`; 32 is the pictures' own size.
+    source : str or path-like, optional
+        A folder, as in `load_scenes`. Without it: what the environment variable
+        ``SCENECAM_ANIMALS`` names; else ``data/animals``, where the command
+        ``scenecam fetch animals`` puts them.
 
     Returns
     -------
@@ -169,24 +149,20 @@ def load_animals(split: str = "train", *, size=32, count=None) -> SceneSet:
     FileNotFoundError
         If they have not been fetched.
     ValueError
-        If ``SCENECAM_ANIMALS`` names no folder of pictures, and as `load_folder`.
+        If `source` or ``SCENECAM_ANIMALS`` names no folder of pictures, and as
+        `load_folder`.
     """
-    if split not in folders.PARTS:
-        raise ValueError(f"split must be 'train' or 'test'; received {split!r}.")
-    named = os.environ.get("SCENECAM_ANIMALS", "").strip()
-    folder = project_root() / "data" / "animals"
-    if named:
-        folder = _named_folder("SCENECAM_ANIMALS", named, "Name such a folder, or")
-    elif not folders.find_roots(folder):
-        raise FileNotFoundError(
-            f"there are no animals at {images.shown_path(folder)}. Fetch them with "
-            "`scenecam fetch animals`, or name a folder of class folders in "
-            "SCENECAM_ANIMALS."
-        )
-    scenes, warning = _load_folder(folder, size, split, None, count, True)
-    if warning:
-        warnings.warn(warning, stacklevel=2)
-    return scenes
+    _check_split(split)
+    folder = _named_folder("SCENECAM_ANIMALS", source, "Name such a folder, or")
+    if folder is None:
+        folder = project_root() / "data" / "animals"
+        if not folders.find_roots(folder):
+            raise FileNotFoundError(
+                f"there are no animals at {images.shown_path(folder)}. Fetch them with "
+                "`scenecam fetch animals`, or name a folder of class folders in "
+                "SCENECAM_ANIMALS."
+            )
+    return _load_folder(folder, size, split, count)
 
 
 def scenes_name() -> str:
@@ -194,7 +170,7 @@ def scenes_name() -> str:
 
     Weights are named after it. Raises ValueError as `load_scenes` does.
     """
-    return "drawn" if _chosen_folder() is None else "photos"
+    return "drawn" if _scenes_folder() is None else "photos"
 
 
 def project_root() -> Path:
@@ -227,20 +203,27 @@ def _is_checkout(folder: Path) -> bool:
     return all(mark.is_file() for mark in marks)
 
 
-def _chosen_folder() -> Path | None:
+def _check_split(split) -> None:
+    if split not in folders.PARTS:
+        raise ValueError(f"split must be 'train' or 'test'; received {split!r}.")
+
+
+def _scenes_folder(source=None) -> Path | None:
     """Return the folder that `load_scenes` reads, or None for drawn scenes."""
-    named = os.environ.get("SCENECAM_SCENES", "").strip()
+    named = source or os.environ.get("SCENECAM_SCENES", "").strip()
     if named == "drawn":
         return None
-    if not named:
-        photos = project_root() / "data" / "photos"
-        return photos if folders.find_roots(photos) else None
     remedy = "Name such a folder, or the word drawn, or"
-    return _named_folder("SCENECAM_SCENES", named, remedy)
+    folder = _named_folder("SCENECAM_SCENES", source, remedy)
+    photos = project_root() / "data" / "photos"
+    return folder or (photos if folders.find_roots(photos) else None)
 
 
-def _named_folder(variable: str, named: str, remedy: str) -> Path:
-    """Return the folder of class folders that an environment variable names."""
+def _named_folder(variable: str, source, remedy: str) -> Path | None:
+    """Return the folder that `source`, or else an environment variable, names."""
+    named = os.fspath(source or os.environ.get(variable, "").strip())
+    if not named:
+        return None
     given = Path(named).expanduser()
     # The book's chapters run in book/, but a path is typed where make is called.
     places = list(dict.fromkeys((Path.cwd() / given, project_root() / given)))
@@ -248,18 +231,19 @@ def _named_folder(variable: str, named: str, remedy: str) -> Path:
         if folders.find_roots(place):
             return place
     tried = " nor at ".join(images.shown_path(place) for place in places)
+    what, undo = ("source", "leave it out") if source else (variable, "unset it")
     raise ValueError(
-        f"{variable} is {named!r}, but there is no folder of class folders with "
-        f"pictures at {tried}. {remedy} unset it."
+        f"{what} is {named!r}, but there is no folder of class folders with "
+        f"pictures at {tried}. {remedy} {undo}."
     )
 
 
-def _load_folder(path, size, split, class_names, count, cache):
-    """Return the set and, where pictures had to be left out, the warning to give."""
+def _load_folder(path, size, split, count, class_names=None, cache=True) -> SceneSet:
+    """Load a folder, and warn the caller's caller of pictures that were left out."""
     size = images.check_size(size)
     _check_count(count)
-    if split not in (None, *folders.PARTS):
-        raise ValueError(f"split must be 'train' or 'test'; received {split!r}.")
+    if split is not None:
+        _check_split(split)
     part = folders.list_part(path, split=split, class_names=class_names)
     chosen = folders.choose(part.files, count)
     total = sum(map(len, chosen.values()))
@@ -273,23 +257,24 @@ def _load_folder(path, size, split, class_names, count, cache):
     name, key = _folder_entry(part, size)
     scenes = store.find(cache_folders(), name, key) if cache else None
     if scenes is not None:
+        wanted = dict.fromkeys(file for files in chosen.values() for file in files)
         if chosen is not part.files:
-            wanted = {file for files in chosen.values() for file in files}
             rows = [row for row, file in enumerate(scenes.paths) if file in wanted]
             scenes = scenes[rows]
-        _recall_skipped(part.root, chosen, set(scenes.paths), size, skipped)
+        kept = set(scenes.paths)
+        # Why the others were left out is found out again: they are few.
+        for path in (part.root / file for file in wanted if file not in kept):
+            if _read(str(path), size, skipped) is not None:
+                shown = images.shown_path(path)
+                skipped[str(path)] = f"{shown} could not be read the first time."
     elif cache and chosen is part.files:
         scenes = store.keep(cache_folders(), name, key, records, **about)
     else:
         scenes = store.in_memory(records(), **about)
-    warning = SkippedPictures(skipped, total) if skipped else None
-    base = os.path.join(part.root, "")
-    return SceneSet(
-        images=scenes.images,
-        labels=scenes.labels,
-        class_names=scenes.class_names,
-        paths=tuple(base + file for file in scenes.paths),
-    ), warning
+    if skipped:
+        warnings.warn(SkippedPictures(skipped, total), stacklevel=3)
+    base = os.path.join(part.root, "")  # joining two strings is faster than two paths
+    return dataclasses.replace(scenes, paths=[base + file for file in scenes.paths])
 
 
 def _load_drawn(split: str, size, count) -> SceneSet:
@@ -299,9 +284,15 @@ def _load_drawn(split: str, size, count) -> SceneSet:
     _check_count(count)
     number, seed = DRAWN[split]
     wanted = min(count or number, number)
+    painter = synth.digest()
+
+    def entry(length):
+        name = f"drawn-{split}-{length}-{height}x{height}"
+        return name, store.digest(name, seed, painter)
+
     # Scene i does not depend on how many are drawn: the whole set begins with any part.
     for length in (wanted, number):
-        scenes = store.find(cache_folders(), *_drawn_entry(split, length, height))
+        scenes = store.find(cache_folders(), *entry(length))
         if scenes is not None:
             return scenes[:wanted]
 
@@ -310,15 +301,8 @@ def _load_drawn(split: str, size, count) -> SceneSet:
         paths = [None] * wanted
         return zip(drawn.images, drawn.labels.tolist(), drawn.masks, paths, strict=True)
 
-    return store.keep(
-        cache_folders(),
-        *_drawn_entry(split, wanted, height),
-        records,
-        total=wanted,
-        size=(height, height),
-        class_names=synth.CLASS_NAMES,
-        masks=True,
-    )
+    about = {"size": (height, height), "class_names": synth.CLASS_NAMES, "masks": True}
+    return store.keep(cache_folders(), *entry(wanted), records, total=wanted, **about)
 
 
 def _check_count(count) -> None:
@@ -328,38 +312,29 @@ def _check_count(count) -> None:
         )
 
 
+def _read(path: str, size, skipped: dict[str, str]):
+    """Read a picture, or return None and note in `skipped` why it cannot be read."""
+    try:
+        return images.read_image(path, size=size)
+    except (ValueError, FileNotFoundError) as error:
+        skipped[path] = str(error)
+        return None
+
+
 def _decode(root: Path, files: dict[str, list[str]], size, skipped: dict[str, str]):
     """Iterate over the records of readable pictures; put the others in `skipped`."""
     for label, (name, members) in enumerate(files.items()):
         readable = 0
         for file in members:
-            path = os.path.join(root, file)
-            try:
-                image = images.read_image(path, size=size)
-            except (ValueError, FileNotFoundError) as error:
-                skipped[path] = str(error)
-                continue
-            readable += 1
-            yield image, label, None, file
+            image = _read(os.path.join(root, file), size, skipped)
+            if image is not None:
+                readable += 1
+                yield image, label, None, file
         if members and not readable:
             raise ValueError(
                 f"no picture in the class folder {images.shown_path(root / name)} can "
                 f"be read. The first: {skipped[os.path.join(root, members[0])]}"
             )
-
-
-def _recall_skipped(root: Path, files, kept: set[str], size, skipped) -> None:
-    """Find out again why a kept set lacks pictures: there are only a few."""
-    for file in (file for members in files.values() for file in members):
-        if file not in kept:
-            path = os.path.join(root, file)
-            skipped[path] = (
-                f"{images.shown_path(path)} could not be read the first time."
-            )
-            try:
-                images.read_image(path, size=size)
-            except (ValueError, FileNotFoundError) as error:
-                skipped[path] = str(error)
 
 
 def _folder_entry(part: folders.Part, size) -> tuple[str, str]:
@@ -368,9 +343,3 @@ def _folder_entry(part: folders.Part, size) -> tuple[str, str]:
     decoder = store.digest(PIL.__version__, Path(images.__file__).read_bytes())
     key = store.digest(folders.fingerprint(part), tuple(part.files), size, decoder)
     return f"{place}-{part.word}-{size[0]}x{size[1]}", key
-
-
-def _drawn_entry(split: str, count: int, size: int) -> tuple[str, str]:
-    """Return the cache's name for a drawn set, and a key that knows what draws it."""
-    name = f"drawn-{split}-{count}-{size}x{size}"
-    return name, store.digest(name, DRAWN[split][1], synth.digest())
