@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
@@ -38,15 +39,18 @@ def test_wilson_interval_equals_the_values_worked_by_hand(right, n, low, high):
     assert (got_low, got_high) == pytest.approx((low, high), abs=1e-5)
 
 
-@given(st.integers(1, 500), st.floats(0, 1))
-def test_wilson_ends_solve_the_quadratic_that_defines_them(n, share):
+@given(st.integers(1, 500), st.floats(0, 1), st.floats(0.5, 0.999))
+def test_wilson_ends_solve_the_quadratic_that_defines_them(n, share, confidence):
     """At both ends p of the interval, |accuracy - p| = z sqrt(p (1 - p) / n)."""
+    z = stats.norm.ppf((1 + confidence) / 2)
     right = round(share * n)
     predictions = np.r_[np.zeros(right, int), np.ones(n - right, int)]
-    accuracy, low, high = evaluation.accuracy_interval(np.zeros(n, int), predictions)
+    accuracy, low, high = evaluation.accuracy_interval(
+        np.zeros(n, int), predictions, confidence=confidence
+    )
     assert 0 <= low <= accuracy <= high <= 1
     for end in (low, high):
-        distance = 1.959963984540054 * np.sqrt(end * (1 - end) / n)
+        distance = z * np.sqrt(end * (1 - end) / n)
         assert abs(accuracy - end) == pytest.approx(distance, abs=1e-6)
 
 
@@ -62,9 +66,9 @@ def test_wilson_interval_covers_the_truth_as_often_as_it_says():
 
 def test_bootstrap_of_a_mean_is_near_the_normal_interval_and_repeats():
     values = np.random.default_rng(1).normal(3, 2, size=900)
-    first = evaluation.bootstrap_interval(np.mean, values, seed=5)
-    assert first == evaluation.bootstrap_interval(np.mean, values, seed=5)
-    assert first != evaluation.bootstrap_interval(np.mean, values, seed=6)
+    first = evaluation.bootstrap_interval(values, seed=5)
+    assert first == evaluation.bootstrap_interval(values, seed=5)
+    assert first != evaluation.bootstrap_interval(values, seed=6)
     half = 1.96 * values.std() / np.sqrt(900)
     assert first[0] == pytest.approx(values.mean())
     assert first[1:] == pytest.approx(
@@ -80,8 +84,31 @@ def test_bootstrap_draws_the_same_pictures_from_every_array():
         return 1.0
 
     assert evaluation.bootstrap_interval(
-        always_equal, labels, labels.copy(), repeats=20
+        labels, labels.copy(), statistic=always_equal, repeats=20
     ) == (1.0, 1.0, 1.0)
+
+
+def test_bootstrap_leaves_out_pictures_without_a_number():
+    values = np.random.default_rng(2).normal(size=30)
+    holes, other = np.insert(values, [3, 9], np.nan), np.arange(32)
+    expected = evaluation.bootstrap_interval(values, seed=1)
+    assert evaluation.bootstrap_interval(holes, seed=1) == expected
+    _, low, high = evaluation.bootstrap_interval(
+        holes, other, statistic=lambda a, b: len(b), repeats=5
+    )
+    assert low == high == 30
+    assert evaluation.bootstrap_interval([3.0, np.nan]) == (3, 3, 3)
+    assert np.isnan(evaluation.bootstrap_interval(np.full(4, np.nan))).all()
+
+
+def test_bootstrap_agrees_with_scipy():
+    values = np.random.default_rng(3).normal(size=(2, 40))
+    ours = evaluation.bootstrap_interval(*values, statistic=lambda a, b: (a * b).mean())
+    theirs = stats.bootstrap(
+        values, lambda a, b: (a * b).mean(), n_resamples=2000, paired=True,
+        vectorized=False, method="percentile", rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    assert ours[1:] == pytest.approx(tuple(theirs), rel=1e-12)
 
 
 # Confusion matrix and table -----------------------------------------------------------
@@ -129,6 +156,24 @@ def test_table_keeps_a_class_that_no_picture_has():
     )
     assert table["c"] == {"precision": 0, "recall": 0, "f1-score": 0, "support": 0}
     assert table["accuracy"] == 1
+
+
+def test_summary_of_some_classes_counts_those_alone():
+    labels, predictions = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 1])
+    table = evaluation.classification_table(
+        labels=labels, predictions=predictions, class_names="abc"
+    )
+    report = metrics.classification_report(
+        labels, predictions, target_names=list("abc"), output_dict=True, zero_division=0
+    )
+    assert list(table) == list(report)
+    for row, scores in report.items():
+        assert table[row] == pytest.approx(scores)
+    some = evaluation.with_summary({"a": table["a"], "b": table["b"]}, 0.6)
+    assert list(some) == ["a", "b", "accuracy", "macro avg", "weighted avg"]
+    assert some["macro avg"]["recall"] == pytest.approx((2 / 3 + 1) / 2)
+    assert some["weighted avg"]["recall"] == pytest.approx((2 + 1) / 4)
+    assert some["macro avg"]["support"] == 4
 
 
 def test_table_text_shows_every_number_of_the_table():
@@ -319,7 +364,7 @@ LABELS, PROBABILITIES = made_up(n=5)
         ),
         (
             lambda: evaluation.accuracy_interval(LABELS, LABELS, confidence=95),
-            r"one of \[0.9, 0.95, 0.99\]; received 95",
+            r"lie in \(0, 1\); received 95",
         ),
         (
             lambda: evaluation.confusion(
@@ -362,12 +407,17 @@ LABELS, PROBABILITIES = made_up(n=5)
             "must be positive; received 0.0",
         ),
         (
-            lambda: evaluation.bootstrap_interval(np.mean, LABELS, LABELS[1:]),
+            lambda: evaluation.bootstrap_interval(LABELS, LABELS[1:]),
             r"received lengths \[5, 4\]",
         ),
+        (lambda: evaluation.bootstrap_interval([]), r"received lengths \[0\]"),
         (
-            lambda: evaluation.bootstrap_interval(np.mean, LABELS, confidence=95),
-            "received 95 and 1000",
+            lambda: evaluation.bootstrap_interval(LABELS, confidence=95),
+            r"lie in \(0, 1\); received 95",
+        ),
+        (
+            lambda: evaluation.bootstrap_interval(LABELS, repeats=0),
+            "at least 1; received 0",
         ),
     ],
 )

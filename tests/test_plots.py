@@ -80,7 +80,7 @@ GRIDS = {
         titles=plots.prediction_titles(LABELS[:3], PROBABILITIES[:3], NAMES),
     ),
 }
-NOT_CHARTS = {"class_colours", "prediction_titles"}
+NOT_CHARTS = {"prediction_titles"}
 
 
 pytestmark = pytest.mark.usefixtures("leaves_matplotlib_as_it_was")

@@ -1,20 +1,23 @@
 """Numbers about predictions: how often right, where wrong, how sure.
 
-Everything here takes plain arrays: `labels`, the true class of every picture;
-`predictions`, the class that the network chose; `probabilities`, the softmax output.
+Everything here takes plain arrays of n pictures and k classes: `labels` (n,), the true
+class of every picture; `predictions` (n,), the class that the network chose;
+`probabilities` (n, k), the softmax output; `class_names`, those of class 0, 1, ... A
+`ValueError` says where they do not fit together.
+
 The table and the confusion matrix take their arguments by name only, because
 `(labels, predictions)` and `(predictions, labels)` both run, and the second one
 silently exchanges precision with recall.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import optimize, special, stats
 from sklearn import metrics
 
-# Two-sided standard normal quantiles; Wilson's interval needs nothing more.
-_QUANTILES = {0.9: 1.6448536269514722, 0.95: 1.959963984540054, 0.99: 2.5758293035489}
+_COLUMNS = ("precision", "recall", "f1-score", "support")
 _SUMMARY_ROWS = ("accuracy", "macro avg", "weighted avg")
 
 
@@ -39,7 +42,7 @@ def accuracy_interval(
     ----------
     labels, predictions : ndarray of shape (n,), int
         True and predicted class of every picture.
-    confidence : {0.9, 0.95, 0.99}
+    confidence : float in (0, 1)
         How often such an interval holds the true accuracy.
 
     Returns
@@ -49,7 +52,7 @@ def accuracy_interval(
     Raises
     ------
     ValueError
-        If the arrays do not fit together, are empty, or `confidence` is another value.
+        If the arrays do not fit together or are empty, or `confidence` out of range.
 
     Notes
     -----
@@ -63,39 +66,32 @@ def accuracy_interval(
     [1.0, 0.722, 1.0]
     """
     labels, predictions = _check_pair(labels, predictions)
-    if confidence not in _QUANTILES:
-        raise ValueError(
-            f"`confidence` must be one of {sorted(_QUANTILES)}; received {confidence}."
-        )
-    n, z = len(labels), _QUANTILES[confidence]
-    accuracy = float(metrics.accuracy_score(labels, predictions))
-    centre = (accuracy + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = (
-        z / (1 + z**2 / n) * np.sqrt(accuracy * (1 - accuracy) / n + (z / 2 / n) ** 2)
-    )
-    # Rounding may leave an end a hair inside the accuracy, or outside [0, 1].
-    low, high = max(0.0, float(centre - half)), min(1.0, float(centre + half))
-    return accuracy, min(low, accuracy), max(high, accuracy)
+    _check_confidence(confidence)
+    right = int((labels == predictions).sum())
+    low, high = stats.binomtest(right, len(labels)).proportion_ci(confidence, "wilson")
+    return right / len(labels), float(low), float(high)
 
 
 def bootstrap_interval(
-    statistic: Callable[..., float],
     *arrays: np.ndarray,
+    statistic: Callable[..., float] = np.mean,
     confidence: float = 0.95,
-    repeats: int = 1000,
+    repeats: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """Value of any statistic with its percentile bootstrap interval.
+    """Value of a statistic, such as the mean, with its percentile bootstrap interval.
 
     The pictures are drawn again and again with replacement, the same ones from every
-    array, and the statistic is computed each time.
+    array, and the statistic is computed each time. To compare two methods on the same
+    pictures, pass the differences of their values: that interval is narrower, and one
+    that leaves out 0 tells them apart.
 
     Parameters
     ----------
+    *arrays : ndarray of shape (n, ...)
+        One entry per picture; a picture with NaN in any of them is left out.
     statistic : callable
         Takes as many arrays as are given here, returns one number.
-    *arrays : ndarray of shape (n, ...)
-        Data with one entry for each picture.
     confidence : float in (0, 1)
         How often such an interval holds the true value.
     repeats : int
@@ -106,36 +102,39 @@ def bootstrap_interval(
     Returns
     -------
     value, low, high : float
-        In the unit of `statistic`.
+        In the unit of `statistic`; all NaN if no picture is left.
 
     Raises
     ------
     ValueError
-        If no array is given, the lengths differ, or there is nothing to draw from.
+        If there is no entry, the lengths differ, or a number is out of range.
 
     Notes
     -----
     B. Efron (1979), "Bootstrap methods: another look at the jackknife", Annals of
-    Statistics 7(1), 1-26.
+    Statistics 7(1), 1-26. `scipy.stats.bootstrap` draws the same pictures, but refuses
+    a single one.
     """
-    data = [np.asarray(array) for array in arrays]
-    lengths = sorted({len(array) for array in data})
-    if len(lengths) != 1 or lengths[0] == 0:
+    data = [np.atleast_1d(array) for array in arrays]
+    lengths = [len(array) for array in data]
+    if len(set(lengths)) != 1 or not lengths[0]:
         raise ValueError(
-            "`arrays` must be one or more arrays of one length of at least 1; "
-            f"received lengths {[len(array) for array in data]}."
+            "`arrays` must have one entry per picture, as many in each and at least 1; "
+            f"received lengths {lengths}."
         )
-    if not 0 < confidence < 1 or repeats < 1:
-        raise ValueError(
-            "`confidence` must lie between 0 and 1 and `repeats` be at least 1; "
-            f"received {confidence} and {repeats}."
-        )
+    _check_confidence(confidence)
+    if repeats < 1:
+        raise ValueError(f"`repeats` must be at least 1; received {repeats}.")
+    # Only NaN differs from itself.
+    known = [(array == array).reshape(lengths[0], -1).all(axis=1) for array in data]
+    data = [array[np.all(known, axis=0)] for array in data]
+    count = len(data[0])
+    if not count:
+        return np.nan, np.nan, np.nan
     rng = np.random.default_rng(seed)
-    draws = [
-        statistic(*(array[rows] for array in data))
-        for rows in rng.integers(lengths[0], size=(repeats, lengths[0]))
-    ]
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    draws = (rng.integers(count, size=count) for _ in range(repeats))
+    values = [statistic(*(array[rows] for array in data)) for rows in draws]
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(statistic(*data)), float(low), float(high)
 
 
@@ -144,26 +143,16 @@ def confusion(
 ) -> np.ndarray:
     """Confusion matrix: row = true class, column = predicted class.
 
-    Parameters
-    ----------
-    labels, predictions : ndarray of shape (n,), int
-        True and predicted class; by name only, so that they cannot be exchanged.
-    num_classes : int
-        Number of classes, also of those that no picture has.
+    Arrays as in `accuracy_interval`; `num_classes` counts also the classes that no
+    picture has. ValueError if a class lies outside 0..num_classes-1.
 
     Returns
     -------
     ndarray of shape (num_classes, num_classes), int64
         Pictures; the sum of row i is the number of pictures of class i.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit together or hold a class outside 0..num_classes-1.
     """
     labels, predictions = _check_pair(labels, predictions, num_classes)
-    matrix = metrics.confusion_matrix(labels, predictions, labels=range(num_classes))
-    return matrix.astype(np.int64)
+    return metrics.confusion_matrix(labels, predictions, labels=range(num_classes))
 
 
 def classification_table(
@@ -171,25 +160,15 @@ def classification_table(
 ) -> dict[str, dict[str, float] | float]:
     """Precision, recall, F1 score and support of every class.
 
-    Parameters
-    ----------
-    labels, predictions : ndarray of shape (n,), int
-        True and predicted class; by name only, so that they cannot be exchanged.
-    class_names : sequence of str
-        Name of class 0, 1, ...
+    Arrays as in `accuracy_interval`, with a class name for class 0, 1, ...; ValueError
+    if a name is doubled or is that of a summary row.
 
     Returns
     -------
     dict
         Class name -> {"precision", "recall", "f1-score" in [0, 1], "support" in
-        pictures}, then "accuracy" (a float), "macro avg" and "weighted avg". A score
-        whose denominator is zero is 0.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit together, or a class name is doubled or is the name
-        of a summary row.
+        pictures}, then the rows of `with_summary`. A score whose denominator is zero
+        is 0.
 
     See Also
     --------
@@ -197,51 +176,54 @@ def classification_table(
     """
     names = _check_names(class_names)
     labels, predictions = _check_pair(labels, predictions, len(names))
-    table = metrics.classification_report(
-        labels,
-        predictions,
-        labels=range(len(names)),
-        target_names=names,
-        output_dict=True,
-        zero_division=0,
+    scores = metrics.precision_recall_fscore_support(
+        labels, predictions, labels=range(len(names)), zero_division=0
     )
-    return {
-        row: float(scores)
-        if row == "accuracy"
-        else {key: float(value) for key, value in scores.items()}
-        for row, scores in table.items()
-    }
+    classes = dict(zip(names, map(_row, np.transpose(scores)), strict=True))
+    return with_summary(classes, float((labels == predictions).mean()))
+
+
+def with_summary(
+    classes: Mapping[str, Mapping[str, float]], accuracy: float
+) -> dict[str, dict[str, float] | float]:
+    """Rows of a `classification_table`, and below them those that sum them up.
+
+    These are "accuracy" (a float, over all classes), "macro avg" (the mean in which
+    each class counts the same) and "weighted avg" (in which each picture does).
+    """
+    rows = np.array([[row[c] for c in _COLUMNS] for row in classes.values()])
+    table = {**classes, "accuracy": accuracy}
+    for name, weights in (("macro avg", None), ("weighted avg", rows[:, -1])):
+        means = np.average(rows[:, :-1], axis=0, weights=weights)
+        table[name] = _row([*means, rows[:, -1].sum()])
+    return table
+
+
+def _row(values: Sequence[float]) -> dict[str, float]:
+    return dict(zip(_COLUMNS, map(float, values), strict=True))
 
 
 def table_text(
-    table: dict[str, dict[str, float] | float],
+    table: Mapping[str, Mapping[str, float] | float],
     *,
     digits: int = 2,
     markdown: bool = False,
 ) -> str:
     """`classification_table` as text for a terminal, or as a Markdown table."""
-    columns = ("precision", "recall", "f1-score", "support")
-    total = table["macro avg"]["support"]
-    lines = [("", *columns)]
-    for row, scores in table.items():
-        if row == "accuracy":
-            scores = {"f1-score": scores, "support": total}
-        cells = [f"{scores[c]:.{digits}f}" if c in scores else "" for c in columns[:-1]]
-        lines.append((row, *cells, f"{scores['support']:.0f}"))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    padded = [
-        [line[0].ljust(widths[0])]
-        + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        for line in lines
-    ]
-    if not markdown:
-        # An empty line stands between the classes and the summary.
-        padded.insert(len(padded) - sum(row in table for row in _SUMMARY_ROWS), [""])
-        return "\n".join("  ".join(line).rstrip() for line in padded)
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(
-        f"| {' | '.join(line)} |" for line in [padded[0], rule, *padded[1:]]
-    )
+    lines = [("", *_COLUMNS)]
+    for name, row in table.items():
+        if name == "accuracy":
+            row = {"f1-score": row, "support": table["macro avg"]["support"]}
+        scores = [f"{row[c]:.{digits}f}" if c in row else "" for c in _COLUMNS[:-1]]
+        lines.append((name, *scores, f"{row['support']:.0f}"))
+    first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
+    form = [f"{{:<{first}}}", *(f"{{:>{width}}}" for width in widths)]
+    if markdown:
+        lines.insert(1, ("-" * first, *("-" * (width - 1) + ":" for width in widths)))
+        return "\n".join(f"| {' | '.join(form)} |".format(*line) for line in lines)
+    text = ["  ".join(form).format(*line).rstrip() for line in lines]
+    # An empty line stands between the classes and the summary.
+    return "\n".join([*text[:-3], "", *text[-3:]])
 
 
 def confused_pairs(
@@ -276,23 +258,22 @@ def confused_pairs(
     ValueError
         If `matrix` is not square or `class_names` has another length.
     """
-    matrix = np.asarray(matrix)
-    names = _check_names(class_names)
+    matrix, names = np.asarray(matrix), _check_names(class_names)
     if matrix.shape != (len(names), len(names)):
         raise ValueError(
             f"`matrix` must be ({len(names)}, {len(names)}), as there are {len(names)} "
             f"class names; received {matrix.shape}."
         )
-    support = matrix.sum(axis=1)
-    pairs = []
-    for i, true in enumerate(names):
-        for j, predicted in enumerate(names):
-            if i == j or (not directed and j < i):
-                continue
-            wrong = int(matrix[i, j] if directed else matrix[i, j] + matrix[j, i])
-            pictures = support[i] if directed else support[i] + support[j]
-            if wrong:
-                pairs.append(ConfusedPair(true, predicted, wrong, wrong / pictures))
+    pictures = np.repeat(matrix.sum(axis=1)[:, None], len(names), axis=1)
+    if not directed:
+        matrix, pictures = np.triu(matrix + matrix.T), pictures + pictures.T
+    pairs = [
+        ConfusedPair(
+            names[i], names[j], wrong := int(matrix[i, j]), wrong / pictures[i, j]
+        )
+        for i, j in np.argwhere(matrix)
+        if i != j
+    ]
     return sorted(pairs, key=lambda pair: (-pair.count, -pair.rate))[:count]
 
 
@@ -349,31 +330,9 @@ def plausible_mistakes(
     """Predictions that are wrong and still make sense, the most sensible first.
 
     Without masks: the true class came second, at most `max_gap` behind; the closest
-    come first. With masks the truth itself decides: the predicted class really covers
-    at least `min_share` of the picture; the largest share comes first.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n,), int
-        True class of every picture.
-    probabilities : ndarray of shape (n, k), float
-        Softmax output, rows summing to 1.
-    masks : ndarray of shape (n, h, w), uint8, optional
-        Class index of every pixel.
-    max_gap, min_share : float in [0, 1]
-        The two limits above.
-    count : int, optional
-        How many; all when None.
-
-    Returns
-    -------
-    ndarray of shape (<= count,), int64
-        Indices into `labels`.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit together or rows are not probabilities.
+    come first. With masks (n, h, w), a class index per pixel, the truth itself decides:
+    the predicted class really covers at least `min_share` of the picture; the largest
+    share comes first. All else as in `right_examples`.
     """
     labels, probabilities = _check_probabilities(labels, probabilities)
     predictions = probabilities.argmax(axis=1)
@@ -382,8 +341,7 @@ def plausible_mistakes(
         shares = class_share(masks, predictions)
         return _largest(wrong & (shares >= min_share), shares, count)
     second = np.argsort(probabilities, axis=1)[:, -2]
-    rows = np.arange(len(labels))
-    gap = probabilities[rows, predictions] - probabilities[rows, labels]
+    gap = probabilities.max(axis=1) - probabilities[np.arange(len(labels)), labels]
     return _largest(wrong & (second == labels) & (gap <= max_gap), -gap, count)
 
 
@@ -421,25 +379,14 @@ def calibration(
 ) -> dict[str, np.ndarray]:
     """Confidence against accuracy in bins: 80 % sure should be right 8 times in 10.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n,), int
-        True class of every picture.
-    probabilities : ndarray of shape (n, k), float
-        Softmax output, rows summing to 1. Confidence is the largest of a row.
-    bins : int
-        Number of bins of equal width on (0, 1].
+    Confidence is the largest probability of a picture; `bins` divide (0, 1] evenly. All
+    else as in `right_examples`.
 
     Returns
     -------
     dict of ndarray
         "edges" (bins + 1,); "count" (bins,) pictures; "confidence" and "accuracy"
         (bins,), means over the pictures of the bin, NaN where it is empty.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit together, or there is no bin.
     """
     labels, probabilities = _check_probabilities(labels, probabilities)
     if bins < 1:
@@ -449,14 +396,11 @@ def calibration(
     edges = np.linspace(0, 1, bins + 1)
     # Inner edges only: a confidence of exactly 1 belongs to the last bin.
     index = np.searchsorted(edges[1:-1], confidence, side="left")
-    count = np.bincount(index, minlength=bins)
+    parts = {"edges": edges, "count": np.bincount(index, minlength=bins)}
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN of an empty bin
-        return {
-            "edges": edges,
-            "count": count,
-            "confidence": np.bincount(index, confidence, bins) / count,
-            "accuracy": np.bincount(index, right, bins) / count,
-        }
+        for name, values in (("confidence", confidence), ("accuracy", right)):
+            parts[name] = np.bincount(index, values, bins) / parts["count"]
+    return parts
 
 
 def expected_calibration_error(
@@ -473,7 +417,7 @@ def expected_calibration_error(
     """
     parts = calibration(labels, probabilities, bins=bins)
     gap = np.nan_to_num(np.abs(parts["accuracy"] - parts["confidence"]))
-    return float((parts["count"] * gap).sum() / parts["count"].sum())
+    return float(np.average(gap, weights=parts["count"]))
 
 
 def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -487,63 +431,40 @@ def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     probabilities : ndarray of shape (n, k), float
         Softmax output, rows summing to 1.
     temperature : float
-        Greater than 0.
+        Greater than 0; ValueError otherwise.
 
     Returns
     -------
     ndarray of shape (n, k), float64
         Rows summing to 1.
-
-    Raises
-    ------
-    ValueError
-        If `temperature` is not positive.
     """
     if not temperature > 0:
         raise ValueError(f"`temperature` must be positive; received {temperature}.")
-    logits = _log(probabilities) / temperature
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return special.softmax(_log(probabilities) / temperature, axis=1)
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """The temperature with the lowest cross-entropy, between 0.01 and 100.
 
-    Fit it on validation pictures, use it on others with `scale_temperature`.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n,), int
-        True class of every picture.
-    probabilities : ndarray of shape (n, k), float
-        Softmax output, rows summing to 1.
-
-    Returns
-    -------
-    float
-        Above 1 when the network is too sure of itself.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit together or rows are not probabilities.
+    Fit it on validation pictures, use it on others with `scale_temperature`; above 1
+    the network is too sure of itself. Parameters and Raises as in `right_examples`.
 
     Notes
     -----
     Equation 9 of Guo et al. (2017). The cross-entropy is convex in 1 / temperature, so
-    halving an interval by the sign of the slope finds its one minimum.
+    there is one minimum.
     """
     labels, probabilities = _check_probabilities(labels, probabilities)
     logits = _log(probabilities)
     target = logits[np.arange(len(labels)), labels].mean()
-    low, high = np.log(1e-2), np.log(1e2)
-    for _ in range(60):
-        middle = (low + high) / 2
-        scaled = scale_temperature(probabilities, np.exp(middle))
-        # Slope in 1 / temperature: mean expected logit minus mean logit of the truth.
-        slope = (scaled * logits).sum(axis=1).mean() - target
-        low, high = (middle, high) if slope > 0 else (low, middle)
-    return float(np.exp((low + high) / 2))
+
+    def cross_entropy(log_temperature: float) -> float:
+        sharpness = np.exp(-log_temperature)
+        return special.logsumexp(logits * sharpness, axis=1).mean() - target * sharpness
+
+    bounds, exactly = np.log([0.01, 100]), {"xatol": 1e-9}
+    found = optimize.minimize_scalar(cross_entropy, bounds=bounds, options=exactly)
+    return float(np.exp(found.x))
 
 
 def _log(probabilities: np.ndarray) -> np.ndarray:
@@ -557,10 +478,15 @@ def _largest(chosen: np.ndarray, score: np.ndarray, count: int | None) -> np.nda
     return indices[np.argsort(-score[indices], kind="stable")][:count]
 
 
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"`confidence` must lie in (0, 1); received {confidence}.")
+
+
 def _check_names(class_names: Sequence[str]) -> list[str]:
     """Class names as a list, or an error when they cannot name the rows of a table."""
     names = list(class_names)
-    if len(set(names)) < len(names) or set(names) & set(_SUMMARY_ROWS):
+    if len({*names, *_SUMMARY_ROWS}) < len(names) + len(_SUMMARY_ROWS):
         raise ValueError(
             "`class_names` must differ from each other and from "
             f"{_SUMMARY_ROWS}; received {names}."
@@ -579,11 +505,7 @@ def _check_pair(
                 f"`{name}` must be class indices, integers of shape (n,); received "
                 f"{array.dtype} {array.shape}. Take .argmax(axis=1) of probabilities."
             )
-        if (
-            num_classes is not None
-            and array.size
-            and not (0 <= array.min() and array.max() < num_classes)
-        ):
+        if num_classes and not np.isin(array, range(num_classes)).all():
             raise ValueError(
                 f"`{name}` must lie in 0..{num_classes - 1}, as there are "
                 f"{num_classes} classes; received {array.min()}..{array.max()}."
@@ -607,11 +529,9 @@ def _check_probabilities(
             f"{probabilities.shape}. Are `labels` and `probabilities` exchanged?"
         )
     _check_pair(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    sums_to_one = np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
     # Written so that NaN fails too.
-    if not (
-        (probabilities >= 0).all()
-        and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
-    ):
+    if not (sums_to_one and (probabilities >= 0).all()):
         raise ValueError(
             "`probabilities` must be non-negative with rows summing to 1; received "
             f"values {probabilities.min():.3g}..{probabilities.max():.3g}. Pass "

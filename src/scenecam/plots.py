@@ -21,34 +21,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from scenecam._style import BLUE as _BLUE
+from scenecam._style import GREEN as _GREEN
+from scenecam._style import INK, PALE, class_colours
+from scenecam._style import ORANGE as _ORANGE
 from scenecam.images import overlay, unit_map
-
-INK = "#222222"
-PALE = "#c9ced6"
-_BLUE, _ORANGE, _GREEN = sns.color_palette("colorblind", 3).as_hex()
-# Hues that suit the six scenes (brick, leaves, ice, rock, water, asphalt); where they
-# would meet for a colour-blind reader the lightness differs. A test measures that.
-_CLASS_COLOURS = (
-    *("#d55e00", "#029e73", "#7fd0f5", "#8c5a2e", "#0173b2", "#4d4d4d"),
-    *("#cc78bc", "#ece133", "#fbafe4", "#949494"),
-)
-
-
-def class_colours(num_classes: int) -> np.ndarray:
-    """The fixed colours of class 0, 1, ..., the same in every chart.
-
-    Parameters
-    ----------
-    num_classes : int
-        At most ten keep apart for the eye; from then on the colours repeat.
-
-    Returns
-    -------
-    ndarray of shape (num_classes, 3), float64
-        RGB in [0, 1].
-    """
-    palette = np.array(sns.color_palette(_CLASS_COLOURS))
-    return palette[np.arange(num_classes) % len(palette)]
 
 
 def prediction_titles(
