@@ -14,6 +14,7 @@ from conftest import ROOT
 
 from scenecam import cam
 from scenecam._engine import methods
+from scenecam.images import upsample_map
 
 RNG = np.random.default_rng(1)
 LAYERS = ["early", "features"]
@@ -217,6 +218,10 @@ def test_layers_are_averaged_after_scaling():
     one = cam.average_layers({"late": 1000 * small, "early": 0.01 * large})
     np.testing.assert_allclose(one, mean)  # the units of the layers do not matter
     assert cam.average_layers({"late": small}, size=(3, 6)).shape == (1, 2, 3, 6)
+    fine = RNG.normal(size=(1, 1, 96, 96)).astype(np.float32)
+    coarse = cam.average_layers({"early": fine}, size=(12, 12))
+    unit = np.maximum(fine, 0) / fine.max()
+    np.testing.assert_array_equal(coarse, upsample_map(unit, 12))
     with pytest.raises(ValueError, match="same pictures"):
         cam.average_layers({"late": small, "early": large[:, :1]})
     with pytest.raises(ValueError, match="at least one map"):
@@ -330,15 +335,35 @@ def test_models_from_files(tmp_path, suffix):
         assert_close(found[layer], EXPECTED["grad_cam"][layer])
 
 
-def test_one_sigmoid_unit_is_one_class():
+def test_one_sigmoid_unit_is_two_classes():
     model = keras.Sequential(
         [*gap_model().layers[:-1], keras.layers.Dense(1, activation="sigmoid")]
     )
     maps = cam.class_maps(model, IMAGES, method="cam")["features"]
-    assert maps.shape == (5, 1, 4, 4)
+    assert maps.shape == (5, 2, 4, 4)
     p = model(IMAGES).numpy()
     bias = model.layers[-1].get_weights()[1]
-    assert_close(maps.mean(axis=(2, 3)) + bias, np.log(p / (1 - p)), 1e-4)
+    assert_close(maps[:, 1:].mean(axis=(2, 3)) + bias, np.log(p / (1 - p)), 1e-4)
+    np.testing.assert_array_equal(maps[:, 0], -maps[:, 1])
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_class_0_of_one_unit_is_explained_as_its_negative_logit(layer):
+    one, two = keras.layers.Dense(1), keras.layers.Dense(2)
+    models = [keras.Sequential([*gap_model().layers[:-1], top]) for top in (one, two)]
+    kernel, bias = one.get_weights()
+    two.set_weights([np.hstack([-kernel, kernel]), np.hstack([-bias, bias])])
+    for method in METHODS:  # those that cut gradients off do not just change the sign
+        found, expected = (
+            cam.class_maps(model, IMAGES, method=method, layers=layer)[layer]
+            for model in models
+        )
+        assert_close(found, expected, 1e-6)
+    best, of_two = (
+        cam.class_maps(model, IMAGES, classes="predicted")["features"]
+        for model in models
+    )
+    assert_close(best, of_two, 1e-6)
 
 
 def test_mixed_precision_maps_are_float32_and_close():

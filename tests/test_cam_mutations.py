@@ -14,7 +14,7 @@ import tensorflow as tf
 from cam_identities import IDENTITIES, Layout, examine, fill
 
 from scenecam import cam
-from scenecam._engine import anatomy, methods, passes
+from scenecam._engine import anatomy, asked, methods, passes
 
 SHARED = [
     ("conv", (3, 3, 3, 4), True, 1, "same"),
@@ -108,14 +108,14 @@ def probabilities(call):
     return tf.nn.softmax(call.output)
 
 
-def all_cells_get_the_whole_column(call, classes, outputs):
-    columns = tf.gather(tf.transpose(call.layer.kernel), classes)
+def all_cells_get_the_whole_column(head, classes, outputs):
+    columns = tf.gather(tf.transpose(head.kernel), classes)
     return tf.unstack(columns[:, :, None, None, :], axis=1)
 
 
 def next_class(model, classes, pictures):
     count = anatomy.anatomy_of(model).num_classes
-    return (passes.check_classes(model, classes, pictures) + 1) % count
+    return (asked.check_classes(model, classes, pictures) + 1) % count
 
 
 def guided_pass(*arguments, **options):
@@ -179,7 +179,7 @@ FAULTS = {
         {"constant_gradients_make_methods_one"},
     ),
     "gradient of the softmax": (
-        replace(passes, "logits_of", probabilities),
+        replace(passes, "before_squashing", probabilities),
         {"hires_cam_sums_to_the_logit", "linear_in_the_target"},
     ),
     "closed form not divided by Z": (

@@ -199,7 +199,7 @@ def test_occlusion_of_a_sum_counts_the_covered_pixels():
     model = keras.Model(inputs, x)
     picture = np.full((1, 6, 6, 1), 7, np.uint8)
     found = saliency.occlusion(model, picture, patch=2, stride=2, fill=0)
-    assert found.tolist() == [[[[28.0] * 3] * 3]]
+    assert found.tolist() == [[[[-28.0] * 3] * 3, [[28.0] * 3] * 3]]
     best = saliency.occlusion(model, picture, patch=6, classes="predicted", fill=[7])
     assert best.tolist() == [[[[0.0]]]]
     with pytest.raises(ValueError, match="from 1 to 6"):

@@ -11,7 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scenecam._engine.anatomy import anatomy_of, find_layers, keep, layer_names
+from scenecam._engine.anatomy import anatomy_of, keep
+from scenecam._engine.asked import (
+    check_batch_size,
+    check_classes,
+    check_pictures,
+    find_layers,
+    layer_names,
+)
 from scenecam._engine.methods import (
     FOLDED,
     METHODS,
@@ -20,16 +27,19 @@ from scenecam._engine.methods import (
     grad_cam_pp,
     hires_cam,
     layer_cam,
+    mean_gradients,
     score_cam,
-    weighted_sums,
+    weighted_sum,
     xgrad_cam,
 )
 from scenecam._engine.passes import (
-    check_classes,
-    check_pictures,
+    batches,
     compile_pass,
-    compile_scores,
+    compile_score,
+    dtype_of,
+    read_model,
 )
+from scenecam.images import upsample_map
 
 __all__ = [
     "METHODS",
@@ -41,7 +51,9 @@ __all__ = [
     "hires_cam",
     "layer_cam",
     "layer_names",
+    "mean_gradients",
     "score_cam",
+    "weighted_sum",
     "xgrad_cam",
 ]
 
@@ -76,8 +88,8 @@ def class_maps(
     classes : None, int, sequence of int, ndarray of shape (n, k), or "predicted"
         None is every class; an array of two dimensions chooses k classes for each
         picture; "predicted" is each picture's class with the highest logit (k = 1).
-        A model with one sigmoid unit has one class, 0: the unit. The map of the other
-        class is its negative.
+        A model with one unit has two classes: class 1 is the unit, with the map of its
+        logit, and class 0 its negative.
     batch_size : int
         Pictures (for Score-CAM: masked pictures) computed at a time.
 
@@ -111,8 +123,7 @@ def class_maps(
     names = _check_layers(model, layers, methods)
     images = check_pictures(model, images)
     chosen = check_classes(model, classes, len(images))
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1; received {batch_size}.")
+    check_batch_size(batch_size)
     found: dict = {name: {} for name in methods}
     folded = tuple(name for name in methods if name in FOLDED)
     if folded:
@@ -163,8 +174,7 @@ def average_layers(
         positive = np.maximum(each, 0)
         peak = positive.max(axis=(2, 3), keepdims=True)
         unit = np.divide(positive, peak, out=np.zeros_like(positive), where=peak > 0)
-        flat = unit.reshape(-1, *each.shape[2:], 1)
-        total += tf.image.resize(flat, size).numpy().reshape(total.shape)
+        total += upsample_map(unit, size)
     return total / len(arrays)
 
 
@@ -176,21 +186,20 @@ def _fold_pass(found, model, images, methods, layers, chosen, batch_size) -> Non
 
     def finish(activations: tf.Tensor, folded: tf.Tensor) -> tf.Tensor:
         of_channels = folded.shape.rank == 3
-        return weighted_sums(activations, folded) if of_channels else folded
+        return weighted_sum(activations, folded) if of_channels else folded
 
     wanted = chosen.shape[1]
     rounds = -(-wanted // CLASSES_PER_PASS)
     count = -(-wanted // rounds)  # classes per round; the last is filled up
-    dtype = "uint8" if images.dtype == np.uint8 else "float32"
+    dtype = dtype_of(images)
     step = keep(
         model,
         ("maps", methods, tuple(layers), count, dtype),
         lambda: compile_pass(model, layers, count, dtype, fold, finish=finish),
     )
     columns = np.minimum(np.arange(rounds * count), wanted - 1).reshape(rounds, count)
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
-        batch = tf.convert_to_tensor(images[rows], dtype)  # without a copy, if it can
+    for number, batch in enumerate(batches(images, batch_size)):
+        rows = slice(number * batch_size, (number + 1) * batch_size)
         for some in columns:
             part = step(batch, tf.convert_to_tensor(chosen[rows][:, some]))
             for layer, by_method in part.items():
@@ -203,23 +212,21 @@ def _fold_pass(found, model, images, methods, layers, chosen, batch_size) -> Non
 
 def _score_pass(found, model, images, layers, chosen, batch_size) -> None:
     """Mask every picture by every channel, score it, and put the maps into `found`."""
-    dtype = "uint8" if images.dtype == np.uint8 else "float32"
-    read, score = keep(
-        model,
-        ("scores", tuple(layers), dtype),
-        lambda: compile_scores(model, layers, dtype),
-    )
+    dtype = dtype_of(images)
+    score = keep(model, ("score", dtype), lambda: compile_score(model, dtype))
     for index, classes in enumerate(chosen):
-        picture = tf.constant(images[index : index + 1], dtype)
-        outputs, logits = read(picture)
+        outputs, logits = read_model(model, images[index : index + 1], layers)
         classes = np.where(classes < 0, np.argmax(logits), classes)
         for layer, activations in outputs.items():
             scores = [
-                score(picture[0], activations[0, :, :, start : start + batch_size])
+                score(
+                    tf.constant(images[index], dtype),
+                    tf.constant(activations[0, :, :, start : start + batch_size]),
+                )
                 for start in range(0, activations.shape[3], batch_size)
             ]
-            scores = tf.transpose(tf.gather(tf.concat(scores, axis=0), classes, axis=1))
-            maps = score_cam(tf.repeat(activations, len(classes), axis=0), scores)
+            of_classes = tf.transpose(tf.concat(scores, axis=0).numpy()[:, classes])
+            maps = score_cam(activations, of_classes[None])[0]
             shape = (*chosen.shape, *maps.shape[1:])
             found.setdefault(layer, np.empty(shape, np.float32))[index] = maps.numpy()
 
@@ -238,7 +245,7 @@ def _check_layers(model, layers, methods) -> list[str]:
     anatomy = anatomy_of(model)
     if "cam" not in methods:
         return find_layers(model, layers)
-    if anatomy.gap is None:
+    if anatomy.head is None:
         raise ValueError(
             "CAM needs a model that ends in GlobalAveragePooling2D and one Dense, "
             f"and model '{model.name}' does not. Use method='grad_cam': it is the same "

@@ -2,9 +2,13 @@
 
 Gradients of one class's logit with respect to the picture, plain, guided and
 integrated; Guided Grad-CAM, which multiplies guided gradients with Grad-CAM; and
-occlusion, which asks the model itself. All are raw and signed. As in `scenecam.cam`, a
-softmax on top is looked through and the model is never changed: guided gradients come
-from a compiled pass of their own, so that none can leak into a Grad-CAM.
+occlusion, which asks the model itself. As in `scenecam.cam`, a softmax on top is looked
+through and the model is never changed: guided gradients come from a compiled pass of
+their own, so that none can leak into a Grad-CAM.
+
+All take a model, pictures, ``classes`` and ``batch_size`` as `cam.class_maps` does, and
+raise TypeError or ValueError as it does. All maps are raw, signed, float32, with the
+classes as second axis.
 """
 
 import keras
@@ -12,31 +16,24 @@ import numpy as np
 import tensorflow as tf
 
 from scenecam._engine.anatomy import anatomy_of, keep
+from scenecam._engine.asked import check_batch_size, check_classes, check_pictures
 from scenecam._engine.passes import (
     PIXELS,
-    check_classes,
-    check_pictures,
+    batches,
     compile_pass,
-    compile_scores,
+    dtype_of,
+    read_model,
 )
 from scenecam.cam import class_maps
+from scenecam.images import upsample_map
 
 
 def relu_names(model: keras.Model) -> list[str]:
     """Name the ReLUs that `guided_backpropagation` guides, in the order of execution.
 
-    ReLU layers, activation arguments of other layers and ``keras.ops.relu`` count, at
-    any depth of nested models; a ReLU inside a layer of one's own making does not.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Functional or Sequential.
-
-    Returns
-    -------
-    list of str
-        Paths as in `cam.layer_names`.
+    ReLU layers, activation arguments of other layers, ``keras.ops.relu`` and
+    ``tf.nn.relu`` count, at any depth of nested models; a ReLU inside a layer of one's
+    own making does not. Paths as in `cam.layer_names`.
     """
     return list(anatomy_of(model).relus)
 
@@ -48,20 +45,10 @@ def gradient(
 
     dS_c / dx, the saliency of Simonyan et al. (ICLR workshop 2014), with its sign.
 
-    Parameters
-    ----------
-    model, images, classes, batch_size
-        As in `cam.class_maps`.
-
     Returns
     -------
     ndarray of shape (n, k, h, w, 3), float32
-        Signed, in logits per unit of pixel value.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `cam.class_maps`.
+        In logits per unit of pixel value.
 
     Notes
     -----
@@ -69,7 +56,7 @@ def gradient(
     """
     images = check_pictures(model, images)
     chosen = check_classes(model, classes, len(images))
-    return _pixel_gradients(model, images, chosen, batch_size, guided=False)
+    return _pixel_gradients(model, images, chosen, batch_size)
 
 
 def guided_backpropagation(
@@ -83,25 +70,20 @@ def guided_backpropagation(
     (Adebayo et al., NeurIPS 2018): it shows the picture's edges rather than the model's
     reasons.
 
-    Parameters
-    ----------
-    model, images, classes, batch_size
-        As in `cam.class_maps`.
-
     Returns
     -------
     ndarray of shape (n, k, h, w, 3), float32
-        Signed, in logits per unit of pixel value, but not the gradient of any function.
+        In logits per unit of pixel value, but not the gradient of any function.
 
     Raises
     ------
-    TypeError, ValueError
-        As `cam.class_maps`; also if the model has no ReLU to guide, since the result
-        would silently be the plain gradient.
+    ValueError
+        Also if the model has no ReLU to guide, since the result would silently be the
+        plain gradient.
 
     Notes
     -----
-    Costs one forward pass, and one backward pass per class.
+    Costs what `gradient` costs.
     """
     if not relu_names(model):
         raise ValueError(
@@ -125,19 +107,13 @@ def guided_grad_cam(
     """Multiply guided gradients with the enlarged Grad-CAM map.
 
     relu(M_c), enlarged bilinearly to the picture, times the guided gradient: section
-    3.2 of Selvaraju et al. (ICCV 2017). Grad-CAM itself is taken without any guiding.
-
-    Parameters
-    ----------
-    model, images, classes, batch_size
-        As in `cam.class_maps`.
-    layer : str, optional
-        Of the Grad-CAM map; default is the last feature map.
+    3.2 of Selvaraju et al. (ICCV 2017). Grad-CAM itself is taken without any guiding,
+    at `layer`, by default the last feature map.
 
     Returns
     -------
     ndarray of shape (n, k, h, w, 3), float32
-        Signed; zero wherever Grad-CAM finds no evidence for the class.
+        Zero wherever Grad-CAM finds no evidence for the class.
 
     Raises
     ------
@@ -148,16 +124,10 @@ def guided_grad_cam(
     -----
     Costs two forward passes, and two backward passes per class.
     """
-    pixels = guided_backpropagation(
-        model, images, classes=classes, batch_size=batch_size
-    )
-    maps = class_maps(
-        model, images, layers=layer, classes=classes, batch_size=batch_size
-    )
-    (maps,) = maps.values()
-    flat = np.maximum(maps, 0).reshape(-1, *maps.shape[2:], 1)
-    large = tf.image.resize(flat, pixels.shape[2:4]).numpy()
-    return pixels * large.reshape(*pixels.shape[:4], 1)
+    asked = {"classes": classes, "batch_size": batch_size}
+    pixels = guided_backpropagation(model, images, **asked)
+    (maps,) = class_maps(model, images, layers=layer, **asked).values()
+    return pixels * upsample_map(np.maximum(maps, 0), pixels.shape[2:4])[..., None]
 
 
 def integrated_gradients(
@@ -188,22 +158,20 @@ def integrated_gradients(
     Returns
     -------
     attributions : ndarray of shape (n, k, h, w, 3), float32
-        Signed, in logits.
+        In logits.
     gap : ndarray of shape (n, k), float32
         Their sum minus (S_c(x) - S_c(x0)), in logits: the error of the sum.
 
     Raises
     ------
-    TypeError, ValueError
-        As `cam.class_maps`; also for fewer than one step, or a baseline that does not
-        fit the pictures.
+    ValueError
+        Also for fewer than one step, or a baseline that does not fit the pictures.
 
     Notes
     -----
     Costs `steps` forward passes, and `steps` backward passes per class.
     """
     images = check_pictures(model, images).astype(np.float32)
-    chosen = check_classes(model, classes, len(images))
     if steps < 1:
         raise ValueError(f"`steps` must be at least 1; received {steps}.")
     try:
@@ -213,14 +181,14 @@ def integrated_gradients(
             f"`baseline` must be a number, a colour, a picture or pictures that fit "
             f"{images.shape}; received shape {np.shape(baseline)}."
         ) from None
-    line = images - start
-    total = 0.0
+    logits = _logits(model, images, batch_size)
+    rise = logits - _logits(model, start, batch_size)
+    chosen = _resolved(check_classes(model, classes, len(images)), logits)
+    line, total = images - start, 0.0
     for step in range(steps):
         points = start + line * np.float32((step + 0.5) / steps)
-        total += _pixel_gradients(model, points, chosen, batch_size, guided=False)
+        total += _pixel_gradients(model, points, chosen, batch_size)
     attributions = line[:, None] * total / steps
-    rise = _logits(model, images, batch_size) - _logits(model, start, batch_size)
-    chosen = _resolved(model, images, chosen, batch_size)
     gap = attributions.sum(axis=(2, 3, 4)) - np.take_along_axis(rise, chosen, axis=1)
     return attributions.astype(np.float32), gap.astype(np.float32)
 
@@ -254,12 +222,12 @@ def occlusion(
     Returns
     -------
     ndarray of shape (n, k, rows, columns), float32
-        Signed, in logits; positive where the square held evidence for the class.
+        In logits; positive where the square held evidence for the class.
 
     Raises
     ------
-    TypeError, ValueError
-        As `cam.class_maps`; also if the square does not fit into the picture.
+    ValueError
+        Also if the square does not fit into the picture.
 
     Notes
     -----
@@ -267,15 +235,16 @@ def occlusion(
     """
     images = check_pictures(model, images)
     chosen = check_classes(model, classes, len(images))
-    height, width = images.shape[1:3]
-    if not 1 <= patch <= min(height, width) or stride < 1:
+    sides = images.shape[1:3]
+    if not 1 <= patch <= min(sides) or stride < 1:
         raise ValueError(
-            f"`patch` must be from 1 to {min(height, width)}, the picture's shorter "
-            f"side, and `stride` at least 1; received {patch} and {stride}."
+            f"`patch` must be from 1 to {min(sides)}, the picture's shorter side, and "
+            f"`stride` at least 1; received {patch} and {stride}."
         )
-    tops, lefts = (_starts(size, patch, stride) for size in (height, width))
-    chosen = _resolved(model, images, chosen, batch_size)
+    # First pixels of the squares along each side; the last one ends at the border.
+    tops, lefts = ([*range(0, side - patch, stride), side - patch] for side in sides)
     before = _logits(model, images, batch_size)
+    chosen = _resolved(chosen, before)
     drops = np.empty((*chosen.shape, len(tops), len(lefts)), np.float32)
     for index, image in enumerate(images):
         colour = image.mean(axis=(0, 1)) if fill is None else np.asarray(fill)
@@ -290,48 +259,29 @@ def occlusion(
     return drops
 
 
-def _starts(size: int, patch: int, stride: int) -> list[int]:
-    """First pixels of the squares along one side; the last one ends at the border."""
-    return [*range(0, size - patch, stride), size - patch]
-
-
-def _pixel_gradients(
-    model, images, chosen: np.ndarray, batch_size: int, *, guided: bool
-) -> np.ndarray:
-    def fold(_: tf.Tensor, gradients: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"gradient": gradients}
-
-    dtype = "uint8" if images.dtype == np.uint8 else "float32"
-    count = chosen.shape[1]
+def _pixel_gradients(model, images, chosen, batch_size, *, guided=False) -> np.ndarray:
+    check_batch_size(batch_size)
+    count, dtype = chosen.shape[1], dtype_of(images)
     step = keep(
         model,
         ("pixels", guided, count, dtype),
-        lambda: compile_pass(model, [PIXELS], count, dtype, fold, guided=guided),
+        lambda: compile_pass(
+            model, [PIXELS], count, dtype, lambda _, g: {"gradient": g}, guided=guided
+        ),
     )
     parts = []
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
-        batch, classes = tf.constant(images[rows], dtype), tf.constant(chosen[rows])
-        parts.append(step(batch, classes)[PIXELS]["gradient"].numpy())
+    for number, batch in enumerate(batches(images, batch_size)):
+        rows = slice(number * batch_size, (number + 1) * batch_size)
+        parts.append(step(batch, tf.constant(chosen[rows]))[PIXELS]["gradient"])
     return np.concatenate(parts)
 
 
 def _logits(model, images: np.ndarray, batch_size: int) -> np.ndarray:
-    dtype = "uint8" if images.dtype == np.uint8 else "float32"
-    read, _ = keep(
-        model, ("scores", (), dtype), lambda: compile_scores(model, (), dtype)
-    )
-    batches = range(0, len(images), batch_size)
-    parts = [
-        read(tf.constant(images[start : start + batch_size], dtype))[1].numpy()
-        for start in batches
-    ]
-    return np.concatenate(parts)
+    # Unchecked: a covered picture, or one on the way to black, may look out of range.
+    return read_model(model, images, batch_size=batch_size)[1]
 
 
-def _resolved(model, images, chosen: np.ndarray, batch_size: int) -> np.ndarray:
+def _resolved(chosen: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """Put the class with the highest logit in the place of -1."""
-    if chosen.min() >= 0:
-        return chosen
-    best = _logits(model, images, batch_size).argmax(axis=1)[:, None]
+    best = logits.argmax(axis=1)[:, None].astype(np.int32)
     return np.where(chosen < 0, best, chosen)

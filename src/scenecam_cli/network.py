@@ -190,7 +190,7 @@ def open_network(
     sample = scale_pixels(np.full((1, *size, channels), 128, np.uint8), pixels)
     asked = (0,) if numbers is None else numbers
     maps = cam.class_maps(model, sample, method=method, layers=layer, classes=asked)
-    compiled, _ = passes.compile_scores(model, [], sample.dtype.name)
+    compiled = passes.compile_read(model, [], sample.dtype.name)
 
     def read(batch):
         return compiled(tf.constant(batch))[1].numpy()

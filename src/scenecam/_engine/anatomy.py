@@ -5,17 +5,18 @@ which calls the layer and shows the call to a listener; `keras.models.clone_mode
 the taps together to a second model. That one computes the same numbers with the same
 layer objects, nested models included, and the first does not notice: no layer is called
 on symbolic tensors, no attribute is set, nothing must be undone when an error occurs.
+
+What the logits are is decided here, for all of the library, from the graph alone: never
+from values, which may look like probabilities and be none.
 """
 
-import difflib
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 
 # Layers that hand their input on at inference; only its shape may change.
 HANDS_ON = (
@@ -27,11 +28,18 @@ HANDS_ON = (
     keras.layers.Reshape,
     keras.layers.Identity,
 )
-SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
+
+# What only turns logits into probabilities, by the plain name of `ends_in`.
+SQUASHING = {"softmax": "softmax", "logsoftmax": "softmax", "sigmoid": "sigmoid"}
+
+# What may do so, too, in a way that is not looked through; "?" is code of others.
+DOUBTFUL = "? exp exponential hardsigmoid logsigmoid sparsemax sparsesigmoid".split()
+
+# A layer of this name gives logits, because its author says so.
+DECLARED = "logits"
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One call of one layer: where it stands, what went in, what came out."""
 
     path: str
@@ -106,101 +114,212 @@ def tap_model(model: keras.Model, listen: Callable, *, prefix: str = "") -> kera
     return keras.models.clone_model(graph, placeholders, clone_function=tap)
 
 
-def record_calls(model: keras.Model) -> tuple[list[Call], Any]:
-    """List every layer call of one symbolic run, and the output of the model."""
-    calls: list[Call] = []
-
-    def listen(call: Call) -> Any:
-        calls.append(call)
-        return call.output
-
-    tapped = tap_model(model, listen)
-    calls.clear()  # of putting the taps together
-    # Keras runs through a graph only for another shape than it was put together with;
-    # that one had no batch size.
-    picture = keras.KerasTensor((1, *model.inputs[0].shape[1:]), dtype="float32")
-    return calls, tapped.compute_output_spec(picture)
-
-
 @dataclass(frozen=True)
 class Anatomy:
-    """What is known about a model before anything is computed.
+    """What is known about a model before anything is computed."""
 
-    Attributes
-    ----------
-    sizes : dict
-        Path of every rank-4 output, in the order of execution, to (height, width).
-    groups : frozenset
-        The paths among them that are whole nested models, not single layers.
-    logits : str
-        The layer whose result, before its own softmax or sigmoid, is the logits.
-    num_classes : int
-        How many logits there are.
-    gap : str or None
-        The global average pooling that feeds `logits` directly, if there is one.
-    features : tuple of str
-        The layers whose output is what that pooling averages.
-    reached : frozenset
-        The paths that the logits depend on.
-    relus : tuple of str
-        Those of them that are or end in a ReLU.
-    """
-
+    # Path of every rank-4 output, in the order of execution, to (height, width).
     sizes: dict[str, tuple]
+    # The paths among them that are whole nested models, not single layers.
     groups: frozenset[str]
+    # The layer whose result, before its own softmax or sigmoid, is the logits.
     logits: str
+    # How many numbers that layer gives, and how many classes that makes: two of one
+    # number, which is the logit of class 1, and its negative that of class 0.
+    units: int
     num_classes: int
-    gap: str | None
+    # What makes probabilities: "softmax" over all classes, or "sigmoid" of each alone.
+    squash: str
+    # The layer `logits`, a keras.layers.Dense, if it reads global average pooling, and
+    # the layers whose output is what that pooling averages.
+    head: Any
     features: tuple[str, ...]
+    # The paths that the logits depend on, and those of them that end in a ReLU.
     reached: frozenset[str]
     relus: tuple[str, ...]
 
 
+class Graph:
+    """The calls of one symbolic run of a model, and which of them made a tensor."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.calls: list[Call] = []
+
+        def listen(call: Call) -> Any:
+            self.calls.append(call)
+            return call.output
+
+        tapped = tap_model(model, listen)
+        self.calls.clear()  # of putting the taps together
+        # Keras runs through a graph only for another shape than it was put together
+        # with; that one had no batch size.
+        picture = keras.KerasTensor((1, *model.inputs[0].shape[1:]), dtype="float32")
+        self.output = tapped.compute_output_spec(picture)
+        self._made_by: dict[int, Call] = {}
+        for call in self.calls:
+            for tensor in keras.tree.flatten(call.output):
+                # The layer, not the model around it.
+                self._made_by.setdefault(id(tensor), call)
+
+    def maker(self, tensor: Any) -> Call | None:
+        """The call that made a tensor; None for the picture and for constants."""
+        return self._made_by.get(id(tensor))
+
+    def handed_on(self, tensor: Any) -> Iterator[Call]:
+        """Calls from `tensor` upwards that hand it on, and the one that made it."""
+        while call := self.maker(tensor):
+            yield call
+            if not hands_on(call.layer):
+                return
+            tensor = call.inputs[0]
+
+    def above(self, call: Call, *, past: Callable = lambda call: True) -> list[Call]:
+        """The call and what it depends on, up to the calls that are not `past`."""
+        found, waiting = {id(call): call}, [call]
+        while waiting:
+            call = waiting.pop()
+            makers = map(self.maker, call.inputs if past(call) else ())
+            new = {id(each): each for each in makers if each and id(each) not in found}
+            waiting += new.values()
+            found |= new
+        return list(found.values())
+
+
 def study_model(model: keras.Model) -> Anatomy:
     """Find the feature maps, the logits and the pooling head of a model."""
-    calls, output = record_calls(model)
-    made_by: dict[int, Call] = {}
-    for call in calls:
-        for tensor in keras.tree.flatten(call.output):
-            made_by.setdefault(id(tensor), call)  # the layer, not the model around it
-
-    def walk_up(tensor: Any, past: Callable) -> list[Call]:
-        """Calls from `tensor` upwards, up to the first that one cannot go past."""
-        chain = []
-        while id(tensor) in made_by:
-            chain.append(made_by[id(tensor)])
-            if not past(chain[-1].layer):
-                break
-            tensor = chain[-1].inputs[0]
-        return chain
-
-    logits = walk_up(output, lambda layer: hands_on(layer) or squashes(layer))[-1]
-    _check_readable(logits)
-    gap, features = None, ()
-    if isinstance(logits.layer, keras.layers.Dense) and (
-        logits.layer.activation in (keras.activations.linear, *SQUASHING)
-    ):
-        below = walk_up(logits.inputs[0], hands_on)
-        if below and isinstance(below[-1].layer, keras.layers.GlobalAveragePooling2D):
-            gap = below[-1]
-            same = {id(call.output) for call in walk_up(gap.inputs[0], hands_on)}
-            features = tuple(call.path for call in calls if id(call.output) in same)
-    reached = _reached(logits, calls, made_by)
+    graph = Graph(model)
+    units = _count_units(model, graph.output.shape)
+    logits, squash = _find_logits(model, graph, units)
+    head, features = None, ()
+    dense = type(logits.layer) is keras.layers.Dense
+    if dense and (squashes(logits.layer) or ends_in(logits.layer) == "linear"):
+        below = [None, *graph.handed_on(logits.inputs[0])][-1]
+        if below and isinstance(below.layer, keras.layers.GlobalAveragePooling2D):
+            head = None if _is_quantised(logits.layer) else logits.layer
+            same = {id(call.output) for call in graph.handed_on(below.inputs[0])}
+            features = tuple(c.path for c in graph.calls if id(c.output) in same)
+    seen = {id(x) for c in graph.above(logits) for x in keras.tree.flatten(c.output)}
+    reached = frozenset(
+        call.path
+        for call in graph.calls
+        if any(id(tensor) in seen for tensor in keras.tree.flatten(call.output))
+    )
     return Anatomy(
         sizes={
             call.path: tuple(call.output.shape[1:3])
-            for call in calls
+            for call in graph.calls
             if len(getattr(call.output, "shape", ())) == 4
         },
-        groups=frozenset(call.path for call in calls if is_graph(call.layer)),
+        groups=frozenset(call.path for call in graph.calls if is_graph(call.layer)),
         logits=logits.path,
-        num_classes=int(np.prod(logits.output.shape[1:])),
-        gap=gap.path if gap else None,
-        features=features,
+        units=units,
+        num_classes=max(units, 2),
+        squash=squash,
+        head=head,
+        features=features if head else (),
         reached=reached,
         relus=tuple(
-            call.path for call in calls if call.path in reached and is_relu(call.layer)
+            c.path for c in graph.calls if c.path in reached and is_relu(c.layer)
         ),
+    )
+
+
+# ---- Where the logits are ------------------------------------------------------------
+
+
+def _count_units(model: keras.Model, shape: tuple) -> int:
+    """How many numbers a picture gets, which must be one row of class scores."""
+    sides = [side for side in shape[1:] if side != 1]
+    if len(sides) > 1 or None in sides:
+        raise ValueError(
+            f"Model '{model.name}' gives an array of shape {tuple(shape[1:])} for each "
+            "picture; expected one row of class scores. Make a model of one row, with "
+            "x = model.outputs[0]: keras.Model(model.inputs, "
+            "keras.layers.GlobalAveragePooling2D()(x)) of all places, or "
+            "keras.Model(model.inputs, x[:, 0, 0]) of a single one."
+        )
+    return sides[0] if sides else 1
+
+
+def _find_logits(model: keras.Model, graph: Graph, units: int) -> tuple[Call, str]:
+    """Walk up from the output past what squashes, to the call that made the logits."""
+    kinds, tensor = [], graph.output
+    while call := graph.maker(tensor):
+        kind, weights = squashes(call.layer), getattr(call.layer, "weights", None)
+        if kind:
+            kinds.append(kind)
+        if weights or not (kind or hands_on(call.layer)) or is_declared(call.layer):
+            break
+        axis = getattr(call.layer, "axis", -1) if kind == "softmax" else -1
+        if axis not in (-1, len(tensor.shape) - 1):
+            raise _unreadable(model, f"{call.path!r} is a softmax over axis {axis}")
+        tensor = call.inputs[0]
+    if call is None:
+        raise _unreadable(model, "no layer computes class scores")
+    if len(kinds) > 1 or (units == 1 and kinds == ["softmax"]):
+        what = " of the ".join([*kinds, "one score" if units == 1 else "scores"])
+        raise _unreadable(model, f"its output is the {what}")
+    if not squashes(call.layer):
+        _check_last_steps(model, graph, call)
+    elif type(call.layer) is not keras.layers.Dense or _is_quantised(call.layer):
+        why = "turns them into probabilities inside, and it is no plain Dense layer"
+        raise _unreadable(model, f"layer {call.path!r} {why}")
+    return call, "sigmoid" if units == 1 else (kinds or ["softmax"])[0]
+
+
+def _check_last_steps(model: keras.Model, graph: Graph, last: Call) -> None:
+    """Raise if scores may be squashed between the last weights and `last`."""
+
+    def goes_on(call: Call) -> bool:  # the logarithm of a probability is a logit again
+        return not getattr(call.layer, "weights", None) and ends_in(call.layer) != "log"
+
+    for call in graph.above(last, past=goes_on) if not is_declared(last.layer) else ():
+        if squashes(call.layer) or ends_in(call.layer) in DOUBTFUL:
+            raise _unreadable(
+                model,
+                f"layer {call.path!r} may squash them, and is not the last step"
+                if squashes(call.layer)
+                else f"what layer {call.path!r} makes of its input cannot be known",
+            )
+
+
+def _unreadable(model: keras.Model, why: str) -> ValueError:
+    return ValueError(
+        f"The logits of model '{model.name}' cannot be read: {why}. Say what its "
+        f"output x = model.outputs[0] is: keras.Model(model.inputs, "
+        f"keras.layers.Identity(name='{DECLARED}')(x)) if they are logits; with "
+        "keras.ops.log(x) in the place of x if they are probabilities that sum to 1."
+    )
+
+
+def ends_in(layer: Any) -> str:
+    """Plain name of the function that a layer or an operation is or ends in.
+
+    "softmax" for ``Softmax()``, ``Dense(3, "softmax")``, ``keras.ops.softmax(x)`` and
+    ``Activation(tf.nn.softmax)``, "?" for code that is neither Keras' nor TensorFlow's.
+    """
+    function = type(layer)
+    own = function.__module__.split(".")[0] not in ("keras", "tensorflow")
+    if own or isinstance(layer, keras.layers.Lambda):
+        return "?"
+    if isinstance(getattr(layer, "activation", None), keras.Operation):
+        return ends_in(layer.activation)
+    if not isinstance(layer, keras.layers.Softmax | keras.layers.ReLU):
+        function = getattr(layer, "activation", function)
+    if getattr(function, "__module__", "").split(".")[0] not in ("keras", "tensorflow"):
+        return "?"
+    return function.__name__.lower().replace("_", "").removesuffix("v2")
+
+
+def squashes(layer: Any) -> str | None:
+    """How `layer` turns logits into probabilities: "softmax", "sigmoid" or not."""
+    return SQUASHING.get(ends_in(layer))
+
+
+def is_relu(layer: Any) -> bool:
+    """Whether `layer` is or ends in a ReLU: as a layer, activation or operation."""
+    return ends_in(layer) in ("relu", "relu6") and not getattr(
+        layer, "negative_slope", 0
     )
 
 
@@ -211,52 +330,19 @@ def hands_on(layer: Any) -> bool:
     return isinstance(layer, HANDS_ON)
 
 
-def squashes(layer: Any) -> bool:
-    """Whether `layer` only turns logits into probabilities."""
-    if isinstance(layer, keras.layers.Activation):
-        return layer.activation in SQUASHING
-    if isinstance(layer, keras.layers.Layer):
-        return isinstance(layer, keras.layers.Softmax)
-    return type(layer).__name__ in ("Softmax", "Sigmoid")  # keras.ops.softmax(x)
+def is_declared(layer: Any) -> bool:
+    """Whether the model's author says that `layer` gives logits."""
+    return layer.name == DECLARED and not squashes(layer)
 
 
-def is_relu(layer: Any) -> bool:
-    """Whether `layer` is or ends in a ReLU: as a layer, activation or operation."""
-    if isinstance(layer, keras.layers.ReLU):
-        return not layer.negative_slope
-    if isinstance(layer, keras.layers.Layer):
-        relus = (keras.activations.relu, keras.activations.relu6)
-        return getattr(layer, "activation", None) in relus
-    return type(layer).__name__ in ("ReLU", "Relu", "Relu6")  # keras.ops.relu(x)
+def _is_quantised(layer: Any) -> bool:
+    return bool(getattr(layer, "quantization_mode", None))
 
 
-def _check_readable(logits: Call) -> None:
-    squashing = getattr(logits.layer, "activation", None) in SQUASHING
-    if squashing and not isinstance(logits.layer, keras.layers.Dense):
-        raise ValueError(
-            f"Layer {logits.path!r} turns its logits into probabilities inside, and it "
-            "is no Dense layer, so they cannot be read. Move its softmax or sigmoid "
-            "into an Activation layer of its own."
-        )
+# ---- Kept per model ------------------------------------------------------------------
 
-
-def _reached(last: Call, calls: list[Call], made_by: dict[int, Call]) -> frozenset[str]:
-    seen: set[int] = set()
-    waiting = [last.output, *last.inputs]
-    while waiting:
-        tensor = waiting.pop()
-        if id(tensor) in made_by and id(tensor) not in seen:
-            seen.add(id(tensor))
-            waiting.extend(made_by[id(tensor)].inputs)
-    return frozenset(
-        call.path
-        for call in calls
-        if any(id(tensor) in seen for tensor in keras.tree.flatten(call.output))
-    )
-
-
-# Per model: what was learned about it, and the passes compiled for it. The entry goes
-# when the model goes, so nothing in it may refer to the model itself, only to layers.
+# What was learned about a model, and the passes compiled for it. The entry goes when
+# the model goes, so nothing in it may refer to the model itself, only to layers.
 _KEPT: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _LOCK = threading.RLock()
 
@@ -278,8 +364,8 @@ def _parts(model: keras.Model) -> tuple:
     parts: list = []
     for layer in model.layers:
         parts += (id(layer), id(getattr(layer, "activation", None)))
-        if is_graph(layer):
-            parts += _parts(layer)
+        parts.append(getattr(layer, "quantization_mode", None))
+        parts += _parts(layer) if is_graph(layer) else ()
     return tuple(parts)
 
 
@@ -289,8 +375,8 @@ def anatomy_of(model: keras.Model) -> Anatomy:
     Raises
     ------
     TypeError, ValueError
-        If `model` is no Keras model, or has no layer graph, or not one input and one
-        output.
+        If `model` is no Keras model, has no layer graph, or not one input and one
+        output, or its logits cannot be read.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(
@@ -313,76 +399,3 @@ def anatomy_of(model: keras.Model) -> Anatomy:
                 "keras.Model(model.inputs[0], model.outputs[0])."
             )
     return keep(model, "anatomy", lambda: study_model(model))
-
-
-def layer_names(model: keras.Model) -> list[str]:
-    """Name the layers at which a class map can be drawn, in the order of execution.
-
-    These are the layers with an output of shape (n, h, w, channels) and more than one
-    cell. A layer inside a nested model has a path: ``"base/block5_conv3"``. A layer
-    that the model calls more than once stands for its last call.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Functional or Sequential, built, with one input and one output.
-
-    Returns
-    -------
-    list of str
-        The last of them is the default of `cam.class_maps`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `model` is no Keras model, or one without a layer graph.
-    """
-    anatomy = anatomy_of(model)
-    names = [name for name in anatomy.sizes if name not in anatomy.groups]
-    return [name for name in names if anatomy.sizes[name] != (1, 1)] or names
-
-
-def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[str]:
-    """Check layer names against the model; None is the last feature map.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown (the message lists the known ones, nearest first), or is no
-        feature map, or does not influence the logits.
-    """
-    anatomy = anatomy_of(model)
-    known = layer_names(model)
-    if not known:
-        raise ValueError(
-            f"Model '{model.name}' has no layer with an output (n, h, w, channels): "
-            "a class map needs a convolutional network."
-        )
-    if layers is None:
-        return [name for name in known if name in anatomy.reached][-1:]
-    names = [layers] if isinstance(layers, str) else list(layers)
-    if not names:
-        raise ValueError("`layers` is empty; name at least one, or pass None.")
-    for name in names:
-        if name not in anatomy.sizes:
-            nearest = sorted(known, key=lambda other: -_likeness(str(name), other))
-            raise ValueError(
-                f"Model '{model.name}' has no feature map named {name!r}. Did you mean "
-                f"{nearest[0]!r}? It has: {', '.join(nearest)}."
-            )
-        if name not in anatomy.reached:
-            raise ValueError(
-                f"The logits of model '{model.name}' do not depend on layer {name!r}, "
-                "so it has no gradient. Choose a layer on the way to "
-                f"{anatomy.logits!r}."
-            )
-    return list(dict.fromkeys(names))
-
-
-def _likeness(wanted: str, name: str) -> float:
-    """Compare with the whole path and with its last part; the better one counts."""
-    parts = (name, name.rsplit("/", 1)[-1])
-    return max(
-        difflib.SequenceMatcher(None, wanted.lower(), part.lower()).ratio()
-        for part in parts
-    )

@@ -1,7 +1,8 @@
-"""From pictures and classes to activations and gradients, in compiled passes.
+"""From pictures and classes to activations, gradients and logits, in compiled passes.
 
-`compile_pass` is the engine: one forward pass and one backward pass per class, whatever
-the number of layers. What is made of the two arrays is handed to it as a function.
+`Listening` hands out what the layers of a model give, and the logits. `compile_pass` is
+the engine: one forward pass and one backward pass per class, whatever the number of
+layers. What is made of the two arrays is handed to it as a function.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,10 +12,175 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scenecam._engine.anatomy import SQUASHING, Call, anatomy_of, is_relu, tap_model
+from scenecam._engine.anatomy import (
+    Call,
+    anatomy_of,
+    is_relu,
+    keep,
+    squashes,
+    tap_model,
+)
+from scenecam._engine.asked import check_batch_size, check_pictures
 
 # In the place of a layer's name: the picture itself, as float32.
 PIXELS = "<pixels>"
+
+
+class Listening:
+    """A model that hands out what some of its layers give, together with its logits.
+
+    Parameters
+    ----------
+    model : keras.Model
+        One that `anatomy_of` accepts.
+    layers : sequence of str
+        Checked by `find_layers`, or `PIXELS`.
+    guided : bool
+        Whether ReLUs pass only positive gradients back, as in guided backpropagation.
+    """
+
+    def __init__(
+        self, model: keras.Model, layers: Sequence[str] = (), *, guided: bool = False
+    ) -> None:
+        self.anatomy, self.layers, self.guided = anatomy_of(model), layers, guided
+        self.tapped = tap_model(model, self._listen)
+
+    def run(self, images: tf.Tensor, *, tape=None, watched: Sequence[str] = ()):
+        """Run the model, inside a function that is being compiled.
+
+        Returns the outputs by layer, (n, h, w, channels), and the logits (n, classes).
+        A tape watches the outputs of the layers `watched`.
+        """
+        self.tape, self.watched, self.seen = tape, watched, {}
+        images = self._note(PIXELS, tf.cast(images, tf.float32))
+        self.tapped(images, training=False)
+        seen, self.tape, self.seen = self.seen, None, {}  # keeps no tensor alive
+        logits = tf.reshape(seen[None], (-1, self.anatomy.units))
+        if self.anatomy.units == 1:
+            logits = tf.concat([-logits, logits], axis=1)
+        return {name: seen[name] for name in self.layers}, logits
+
+    def _listen(self, call: Call) -> Any:
+        if isinstance(call.output, keras.KerasTensor):
+            return call.output  # the taps are only being put together
+        self._note(call.path, call.output)
+        if call.path == self.anatomy.logits:
+            self.seen[None] = before_squashing(call)
+        return (
+            guide(call.output) if self.guided and is_relu(call.layer) else call.output
+        )
+
+    def _note(self, name: str, output: Any) -> Any:
+        if name in self.layers:
+            self.seen[name] = output
+            if name in self.watched:
+                self.tape.watch(output)
+        return output
+
+
+def before_squashing(call: Call) -> tf.Tensor:
+    """Return a layer's result before its own softmax or sigmoid."""
+    layer = call.layer
+    if not squashes(layer):
+        return call.output
+    dtype = layer.compute_dtype
+    kernel = tf.cast(tf.convert_to_tensor(layer.kernel), dtype)
+    logits = keras.ops.matmul(tf.cast(call.inputs[0], dtype), kernel)
+    if layer.bias is None:
+        return logits
+    return logits + tf.cast(tf.convert_to_tensor(layer.bias), dtype)
+
+
+@tf.custom_gradient
+def guide(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    """Return the tensor unchanged; on the way back let only positive gradients pass."""
+    return tf.identity(outputs), tf.nn.relu
+
+
+def compiled(function: Callable, *signature: tf.TensorSpec) -> Callable:
+    """Trace a function at once and only once, for tensors of this signature."""
+    return tf.function(function, autograph=False).get_concrete_function(*signature)
+
+
+# ---- Forward -------------------------------------------------------------------------
+
+
+def compile_read(model: keras.Model, layers: Sequence[str], dtype: str) -> Callable:
+    """Compile ``read(images)``: outputs by layer, float32, and logits (n, classes)."""
+    listening = Listening(model, layers)
+
+    def read(images: tf.Tensor) -> tuple[dict, tf.Tensor]:
+        outputs, logits = listening.run(images)
+        outputs = {name: tf.cast(each, tf.float32) for name, each in outputs.items()}
+        return outputs, tf.cast(logits, tf.float32)
+
+    return compiled(read, tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype))
+
+
+def read_model(
+    model: keras.Model,
+    images: np.ndarray,
+    layers: Sequence[str] = (),
+    *,
+    batch_size: int = 64,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Ask a model about checked pictures, with a pass that is compiled once.
+
+    Returns the outputs by layer, (n, h, w, channels), and the logits (n, classes), both
+    float32.
+    """
+    check_batch_size(batch_size)
+    dtype, layers = dtype_of(images), tuple(layers)
+    read = keep(
+        model, ("read", layers, dtype), lambda: compile_read(model, layers, dtype)
+    )
+    parts = [read(batch) for batch in batches(images, batch_size)]
+    outputs = {k: np.concatenate([part[0][k] for part in parts]) for k in layers}
+    return outputs, np.concatenate([part[1] for part in parts])
+
+
+def read_layers(
+    model: keras.Model, images: np.ndarray, layers: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return what layers give for pictures: float32 (n, h, w, channels) by name."""
+    return read_model(model, check_pictures(model, images), layers)[0]
+
+
+def compile_score(model: keras.Model, dtype: str) -> Callable:
+    """Compile what Score-CAM asks.
+
+    ``score(image, masks)`` for one picture (h, w, 3) and m channels (h', w', m), each
+    scaled to [0, 1] and enlarged to the picture, gives the logits (m, classes) of the
+    picture multiplied with each.
+    """
+    listening = Listening(model)
+
+    def score(image: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
+        image = tf.cast(image, tf.float32)
+        masks = tf.transpose(masks, (2, 0, 1))[..., None]
+        masks = tf.image.resize(masks, tf.shape(image)[:2])  # bilinear, half-pixel
+        low = tf.reduce_min(masks, axis=(1, 2, 3), keepdims=True)
+        high = tf.reduce_max(masks, axis=(1, 2, 3), keepdims=True)
+        masked = image * tf.math.divide_no_nan(masks - low, high - low)
+        return tf.cast(listening.run(masked)[1], tf.float32)
+
+    picture = tf.TensorSpec(model.inputs[0].shape[1:], dtype)
+    return compiled(score, picture, tf.TensorSpec((None, None, None), tf.float32))
+
+
+def dtype_of(images: np.ndarray) -> str:
+    """Dtype in which a pass takes pictures: "uint8" as they are, or "float32"."""
+    return "uint8" if images.dtype == np.uint8 else "float32"
+
+
+def batches(images: np.ndarray, batch_size: int):
+    """Iterate over pictures as tensors that a pass takes, without a copy if it can."""
+    for start in range(0, len(images), batch_size):
+        part = images[start : start + batch_size]
+        yield tf.convert_to_tensor(part, dtype_of(images))
+
+
+# ---- Forward and back ----------------------------------------------------------------
 
 
 def compile_pass(
@@ -36,10 +202,8 @@ def compile_pass(
 
     Parameters
     ----------
-    model : keras.Model
-        One that `anatomy_of` accepts.
-    layers : sequence of str
-        Checked by `find_layers`, or `PIXELS`.
+    model, layers, guided
+        As in `Listening`.
     count : int
         How many classes per picture, c.
     dtype : str
@@ -52,8 +216,6 @@ def compile_pass(
     finish : callable, optional
         ``finish(activations, folded)``, called inside the pass with each tensor that
         `fold` made, stacked over the classes as second axis; returns the final one.
-    guided : bool
-        Whether ReLUs pass only positive gradients back, as in guided backpropagation.
 
     Returns
     -------
@@ -63,31 +225,13 @@ def compile_pass(
         dict: layer to what `fold` returned, with the classes as second axis: (n, c, h,
         w).
     """
-    anatomy = anatomy_of(model)
-    pooled = [name for name in layers if name in anatomy.features]
-    others = [name for name in layers if name not in anatomy.features]
-    seen: dict[str, Any] = {}
-
-    def listen(call: Call) -> Any:
-        if isinstance(call.output, keras.KerasTensor):
-            return call.output  # the taps are only being put together
-        if call.path in layers:
-            seen[call.path] = call.output
-        if call.path in others:
-            seen["tape"].watch(call.output)
-        if call.path == anatomy.logits:
-            seen["call"] = call
-        return guide(call.output) if guided and is_relu(call.layer) else call.output
-
-    tapped = tap_model(model, listen)
+    listening = Listening(model, layers, guided=guided)
+    pooled = [name for name in layers if name in listening.anatomy.features]
+    others = [name for name in layers if name not in pooled]
 
     def step(images: tf.Tensor, classes: tf.Tensor) -> dict[str, dict]:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            seen["tape"], seen[PIXELS] = tape, tf.cast(images, tf.float32)
-            if PIXELS in others:
-                tape.watch(seen[PIXELS])
-            tapped(seen[PIXELS], training=False)
-            logits = tf.reshape(logits_of(seen["call"]), (-1, anatomy.num_classes))
+            seen, logits = listening.run(images, tape=tape, watched=others)
         best = tf.argmax(logits, axis=-1, output_type=tf.int32)[:, None]
         classes = tf.where(classes < 0, best, classes)
         outputs = {name: tf.cast(seen[name], tf.float32) for name in layers}
@@ -103,20 +247,18 @@ def compile_pass(
 
         if others:  # traced once, not once per class
             backward = compiled(backward, tf.TensorSpec(logits.shape, logits.dtype))
-
         known = {
-            name: pooled_gradients(seen["call"], classes, outputs[name])
+            name: pooled_gradients(listening.anatomy.head, classes, outputs[name])
             for name in pooled
         }
 
         def one_class(index: int) -> dict[str, dict]:
-            maps = {}
+            maps = {name: fold(outputs[name], known[name][index]) for name in pooled}
             if others:
-                chosen = classes[:, index]
-                target = tf.one_hot(chosen, anatomy.num_classes, dtype=logits.dtype)
-                maps = backward(target)
-            for name in pooled:
-                maps[name] = fold(outputs[name], known[name][index])
+                target = tf.one_hot(
+                    classes[:, index], logits.shape[1], dtype=logits.dtype
+                )
+                maps |= backward(target)
             return {name: maps[name] for name in layers}
 
         every = [one_class(index) for index in range(count)]
@@ -135,38 +277,16 @@ def compile_pass(
     )
 
 
-def compiled(function: Callable, *signature: tf.TensorSpec) -> Callable:
-    """Trace a function at once and only once, for tensors of this signature."""
-    return tf.function(function, autograph=False).get_concrete_function(*signature)
-
-
-def logits_of(call: Call) -> tf.Tensor:
-    """Return a layer's result before its own softmax or sigmoid."""
-    layer = call.layer
-    if getattr(layer, "activation", None) not in SQUASHING:
-        return call.output
-    dtype = layer.compute_dtype
-    kernel = tf.cast(tf.convert_to_tensor(layer.kernel), dtype)
-    logits = keras.ops.matmul(tf.cast(call.inputs[0], dtype), kernel)
-    if layer.bias is None:
-        return logits
-    return logits + tf.cast(tf.convert_to_tensor(layer.bias), dtype)
-
-
-@tf.custom_gradient
-def guide(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-    """Return the tensor unchanged; on the way back let only positive gradients pass."""
-    return tf.identity(outputs), tf.nn.relu
-
-
 def pooled_gradients(
-    call: Call, classes: tf.Tensor, outputs: tf.Tensor
+    head: keras.layers.Dense, classes: tf.Tensor, outputs: tf.Tensor
 ) -> list[tf.Tensor]:
     """Gradients below global average pooling, a tensor (n, 1, 1, channels) per class.
 
     Each is the class's column of the kernel, divided by the number of cells.
     """
-    kernel = tf.cast(tf.convert_to_tensor(call.layer.kernel), tf.float32)
+    kernel = tf.cast(tf.convert_to_tensor(head.kernel), tf.float32)
+    if kernel.shape[1] == 1:
+        kernel = tf.concat([-kernel, kernel], axis=1)
     cells = tf.cast(tf.reduce_prod(tf.shape(outputs)[1:3]), tf.float32)
     columns = tf.gather(tf.transpose(kernel) / cells, classes)  # (n, c, channels)
     return tf.unstack(columns[:, :, None, None, :], axis=1)
@@ -180,158 +300,3 @@ def check_gradients(gradients: dict[str, Any]) -> None:
             f"No gradient reaches {', '.join(map(repr, missing))}: a layer above "
             "cannot be differentiated. Choose a layer nearer to the logits."
         )
-
-
-def compile_scores(model: keras.Model, layers: Sequence[str], dtype: str) -> tuple:
-    """Compile what Score-CAM needs: reading the layers, and scoring masked pictures.
-
-    Returns
-    -------
-    read : callable
-        ``read(images)``: a dict of layer to its output, float32 (n, h, w, channels),
-        and the logits (n, classes).
-    score : callable
-        ``score(image, masks)`` for one picture (h, w, 3) and m channels (h', w', m),
-        each scaled to [0, 1] and enlarged to the picture: logits (m, classes) of the
-        picture multiplied with each.
-    """
-    anatomy = anatomy_of(model)
-    seen: dict[str, Any] = {}
-
-    def listen(call: Call) -> Any:
-        if call.path in layers:
-            seen[call.path] = call.output
-        if call.path == anatomy.logits:
-            seen["call"] = call
-        return call.output
-
-    tapped = tap_model(model, listen)
-    picture = model.inputs[0].shape[1:]
-
-    def logits(images: tf.Tensor) -> tf.Tensor:
-        tapped(images, training=False)
-        raw = tf.cast(logits_of(seen["call"]), tf.float32)
-        return tf.reshape(raw, (-1, anatomy.num_classes))
-
-    def read(images: tf.Tensor) -> tuple[dict, tf.Tensor]:
-        scores = logits(tf.cast(images, tf.float32))
-        return {name: tf.cast(seen[name], tf.float32) for name in layers}, scores
-
-    def score(image: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
-        image = tf.cast(image, tf.float32)
-        masks = tf.transpose(masks, (2, 0, 1))[..., None]
-        masks = tf.image.resize(masks, tf.shape(image)[:2])  # bilinear, half-pixel
-        low = tf.reduce_min(masks, axis=(1, 2, 3), keepdims=True)
-        high = tf.reduce_max(masks, axis=(1, 2, 3), keepdims=True)
-        return logits(image * tf.math.divide_no_nan(masks - low, high - low))
-
-    return (
-        compiled(read, tf.TensorSpec((None, *picture), dtype)),
-        compiled(
-            score,
-            tf.TensorSpec(picture, dtype),
-            tf.TensorSpec((None, None, None), tf.float32),
-        ),
-    )
-
-
-def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Return `images` as an array that fits the model's input, or say what does not.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a wrong type, rank, size, number, dtype or range, or numbers not finite.
-    """
-    wanted = tuple(model.inputs[0].shape[1:])
-    images = images if isinstance(images, np.ndarray) else np.asarray(images)
-    sound = images.dtype.kind in "uif" and _fits(images.shape[1:], wanted)
-    if sound and len(images):
-        if images.dtype.kind == "f":
-            _check_range(model, images)
-        return images
-    shown = "(n, " + ", ".join("any" if d is None else str(d) for d in wanted) + ")"
-    if images.dtype.kind not in "uif":
-        raise TypeError(
-            f"`images` must be an array of numbers, uint8 or float, of shape {shown}; "
-            f"received {images.dtype}. Read pictures with scenecam.images.read_image."
-        )
-    if _fits(images.shape, wanted):
-        raise ValueError(
-            f"`images` must be a batch {shown}; received one picture {images.shape}. "
-            "Pass images[None]."
-        )
-    if not sound:
-        raise ValueError(
-            f"`images` must have the shape {shown} that model '{model.name}' was built "
-            f"for; received {images.shape}. Resize with scenecam.images.resize_image."
-        )
-    raise ValueError("`images` is empty: there is no picture to explain.")
-
-
-def _fits(shape: tuple, wanted: tuple) -> bool:
-    return len(shape) == len(wanted) and all(
-        want in (None, have) for want, have in zip(wanted, shape, strict=True)
-    )
-
-
-def _check_range(model: keras.Model, images: np.ndarray) -> None:
-    low, high = float(np.min(images)), float(np.max(images))
-    if not np.isfinite(low) or not np.isfinite(high):
-        bad = [i for i, image in enumerate(images) if not np.isfinite(image).all()]
-        raise ValueError(
-            f"`images` must be finite; picture {bad[0]} holds NaN or infinite values "
-            f"(in all {len(bad)} of {len(images)} pictures do). Leave them out."
-        )
-    if _scales_itself(model) and (low < 0 or high > 255 or 0 < high <= 1):
-        raise ValueError(
-            f"Model '{model.name}' scales its pictures itself and takes values from 0 "
-            f"to 255; received {images.dtype} from {low:g} to {high:g}. Pass the "
-            "unscaled uint8 pictures."
-        )
-
-
-def _scales_itself(model: keras.Model) -> bool:
-    if model.inputs[0].dtype == "uint8":
-        return True
-    layers = model.layers
-    if layers and isinstance(layers[0], keras.layers.InputLayer):
-        layers = layers[1:]
-    return bool(layers) and isinstance(layers[0], keras.layers.Rescaling)
-
-
-def check_classes(model: keras.Model, classes: Any, pictures: int) -> np.ndarray:
-    """Return the wanted classes as int32 (n, k); -1 stands for the predicted class.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they are no whole numbers, out of range, or of the wrong shape.
-    """
-    count = anatomy_of(model).num_classes
-    if isinstance(classes, str):
-        if classes != "predicted":
-            raise ValueError(
-                f"`classes` must be None, class indices or 'predicted'; received "
-                f"{classes!r}. The index of a name is class_names.index(name)."
-            )
-        return np.full((pictures, 1), -1, np.int32)
-    chosen = np.arange(count) if classes is None else np.asarray(classes)
-    if chosen.dtype.kind not in "ui" or chosen.size == 0:
-        raise TypeError(
-            f"`classes` must be whole numbers from 0 to {count - 1}; received "
-            f"{classes!r}."
-        )
-    if chosen.min() < 0 or chosen.max() >= count:
-        raise ValueError(
-            f"Model '{model.name}' has {count} classes, numbered 0 to {count - 1}; "
-            f"received {classes!r}."
-        )
-    if chosen.ndim > 2 or (chosen.ndim == 2 and len(chosen) != pictures):
-        raise ValueError(
-            f"`classes` must have the shape (k,), or (n, k) with a row for each of the "
-            f"{pictures} pictures; received {chosen.shape}."
-        )
-    if chosen.ndim < 2:
-        chosen = np.broadcast_to(chosen.ravel(), (pictures, chosen.size))
-    return chosen.astype(np.int32)

@@ -1,10 +1,21 @@
-"""What a network says about pictures: logits, probabilities."""
+"""What a network says about pictures: logits and probabilities.
+
+Both are read through the anatomy of the network, as class maps are, whatever it ends
+in: logits, a softmax, a sigmoid for each class, or one unit.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
-from keras import layers
+import tensorflow as tf
+from scipy import special
+
+from scenecam._engine.anatomy import anatomy_of
+from scenecam._engine.asked import check_pictures
+from scenecam._engine.passes import Listening, read_model
 
 
 def predict(
@@ -15,27 +26,27 @@ def predict(
     Parameters
     ----------
     model : keras.Model
-        A network of `models`, or one that ends in a softmax.
-    images : ndarray of shape (n, h, w, c), uint8
-        May be a memory map; one batch of it is read at a time.
+        One that `cam.class_maps` takes, with or without feature maps.
+    images : ndarray of shape (n, h, w, c), uint8 or float
+        In the range that the model was trained on. May be a memory map; one batch of it
+        is read at a time.
     batch_size : int
         Pictures that go through the model together.
 
     Returns
     -------
-    ndarray of shape (n, k), float32
-        Rows in [0, 1] that sum to one.
+    ndarray of shape (n, classes), float32
+        In [0, 1]. Rows sum to one, but for a network that ends in a sigmoid for each of
+        several classes. A network with one unit has two classes: class 1 is the unit,
+        with the sigmoid of its logit, and class 0 the rest.
 
     Raises
     ------
-    ValueError
-        If `images` does not have the shape that the model takes.
+    TypeError, ValueError
+        As `cam.class_maps`.
     """
     logits = predict_logits(model, images, batch_size=batch_size)
-    if not len(logits):
-        return logits
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return probabilities_of(model, logits)
 
 
 def predict_logits(
@@ -43,49 +54,38 @@ def predict_logits(
 ) -> np.ndarray:
     """Give the logit of each class for each picture.
 
-    Parameters
-    ----------
-    model : keras.Model
-        As for :func:`predict`.
-    images : ndarray of shape (n, h, w, c), uint8
-        May be a memory map.
-    batch_size : int
-        Pictures that go through the model together.
+    Parameters and errors as in :func:`predict`.
 
     Returns
     -------
-    ndarray of shape (n, k), float32
-        Unbounded, signed. For a model that ends in a softmax: the logarithms of its
-        probabilities, which are its logits up to one number per picture.
-
-    Raises
-    ------
-    ValueError
-        If `images` does not have the shape that the model takes.
+    ndarray of shape (n, classes), float32
+        Unbounded, signed: what a softmax or sigmoid on top is made of. Of a network
+        with one unit z the rows are (-z, z).
     """
-    wanted = model.input_shape[1:]
-    given = np.shape(images)[1:]
-    if len(given) != len(wanted) or any(
-        side not in (None, got) for side, got in zip(wanted, given, strict=True)
-    ):
-        raise ValueError(
-            f"`images` must have shape (n, {', '.join(map(str, wanted))}); received "
-            f"{np.shape(images)}. Resize the pictures, and put a single one in a list "
-            "of its own: image[np.newaxis]."
-        )
-    parts = [np.zeros((0, model.output_shape[-1]), "float32")]
-    for start in range(0, len(images), batch_size):
-        batch = np.asarray(images[start : start + batch_size], dtype="float32")
-        parts.append(keras.ops.convert_to_numpy(model(batch, training=False)))
-    outputs = np.concatenate(parts).astype("float32")
-    if _ends_in_softmax(model):
-        return np.log(np.maximum(outputs, np.finfo("float32").tiny))
-    return outputs
+    anatomy = anatomy_of(model)
+    if isinstance(images, np.ndarray) and not len(images):
+        return np.zeros((0, anatomy.num_classes), np.float32)
+    images = check_pictures(model, images)
+    return read_model(model, images, batch_size=batch_size)[1]
 
 
-def _ends_in_softmax(model):
-    last = model.layers[-1]
-    while isinstance(last, keras.Model) and last.layers:  # a model within a model
-        last = last.layers[-1]
-    activation = getattr(last, "activation", None)
-    return isinstance(last, layers.Softmax) or activation is keras.activations.softmax
+def probabilities_of(model: keras.Model, logits: np.ndarray) -> np.ndarray:
+    """Make probabilities of the logits (n, classes) of a model; both float32."""
+    if anatomy_of(model).squash == "sigmoid":
+        return special.expit(logits)
+    return special.softmax(logits, axis=1)
+
+
+def predicting(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return a function of tensors that says what `predict` says, to be compiled.
+
+    It takes pictures (n, h, w, c) of any dtype, and gives float32 (n, classes).
+    """
+    listening = Listening(model)
+    sigmoid = listening.anatomy.squash == "sigmoid"
+
+    def probabilities(images: tf.Tensor) -> tf.Tensor:
+        logits = tf.cast(listening.run(images)[1], tf.float32)
+        return tf.nn.sigmoid(logits) if sigmoid else tf.nn.softmax(logits)
+
+    return probabilities

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 import numpy as np
 from scipy import ndimage
 
 from scenecam import images
-from scenecam._engine import anatomy, passes
+from scenecam._engine import anatomy, asked, passes
 from scenecam.explorer.viewer import Viewer
 
 
@@ -18,8 +17,8 @@ def coarse_layers(model: keras.Model, *, count: int = 4) -> list[str]:
     """Name the last layer of each resolution, the `count` coarsest, finest first."""
     found = anatomy.anatomy_of(model)
     # Where something was computed: a layer that scales pictures tells nothing.
-    ends = (*found.relus, *anatomy.find_layers(model, None))
-    names = [name for name in anatomy.layer_names(model) if name in ends]
+    ends = (*found.relus, *asked.find_layers(model, None))
+    names = [name for name in asked.layer_names(model) if name in ends]
     return list({found.sizes[name]: name for name in names}.values())[-count:]
 
 
@@ -106,17 +105,8 @@ def feature_map_viewer(
         has no such feature map.
     """
     images.check_images(pictures, name="pictures")
-    names = anatomy.find_layers(model, layers or coarse_layers(model))
-    outputs: dict[str, np.ndarray] = {}
-
-    def listen(call: anatomy.Call) -> Any:
-        if call.path in names and not isinstance(call.output, keras.KerasTensor):
-            output = keras.ops.cast(call.output, "float32")
-            outputs[call.path] = keras.ops.convert_to_numpy(output)
-        return call.output
-
-    tapped = anatomy.tap_model(model, listen)
-    tapped(passes.check_pictures(model, pictures), training=False)
+    names = asked.find_layers(model, layers or coarse_layers(model))
+    outputs = passes.read_layers(model, pictures, names)
     count = min(channels, *(values.shape[-1] for values in outputs.values()))
     maps = {k: np.moveaxis(outputs[k][..., :count], -1, 1) for k in names}
     settings = {
