@@ -14,8 +14,8 @@ SOURCE = ROOT / "src"
 ORDER = """
     _data.whole _data.decoding images scenes _data.folders _data.cache shortcut synth
     data evaluation _engine.anatomy _engine.asked _engine.methods _engine.passes
-    _engine.predictions _models.opening _models.contents _models.legacy _models.files
-    _models.shipped _models.imagenet _models.weights blocks models _training.batches
+    _engine.predictions _models.opening
+    _models.imagenet _models.weights blocks models _training.batches
     _training.reporters _training.state training recipes _training.records
     cam saliency saving _judging.agreement _judging.probing _judging.mosaics judging
     _style plots charts diagrams

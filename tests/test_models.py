@@ -13,7 +13,8 @@ from conftest import ROOT
 from keras import layers
 
 from scenecam import models, synth
-from scenecam._models import files, shipped
+from scenecam._data import whole
+from scenecam._models import weights
 
 SMALL = {
     "plain_cnn": {"widths": (4, 6), "units": 8},
@@ -293,14 +294,14 @@ def test_the_optimizer_stays_out_of_the_file(tmp_path, rng):
 
 
 def test_the_card_names_the_file_it_belongs_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path)
     models.save_model(build("gap_cnn"), tmp_path / "a-net.keras", card={"seed": 5})
     card = models.read_card("a-net")
     assert card["seed"] == 5
     assert card["bytes"] == (tmp_path / "a-net.keras").stat().st_size
     assert models.pretrained("a-net").name == "gap_cnn"
 
-    files.save_model(build("gap_cnn", seed=9), tmp_path / "other.keras")
+    weights.save_model(build("gap_cnn", seed=9), tmp_path / "other.keras")
     (tmp_path / "other.keras").replace(tmp_path / "a-net.keras")
     with pytest.raises(ValueError, match="SHA-256 differs"):
         models.pretrained("a-net")
@@ -342,7 +343,9 @@ def test_compact_kernels_keep_their_range(tmp_path):
     kernel, bias = models.load_model(path).get_weights()
     np.testing.assert_allclose(kernel, extremes, rtol=2.0**-11)
     np.testing.assert_array_equal(bias, np.array([1e-30, 1 / 3], "float32"))
-    assert np.array_equal(*(files._rounded(files._rounded(k)) for k in [kernel] * 2))
+    assert np.array_equal(
+        *(weights._rounded(weights._rounded(k)) for k in [kernel] * 2)
+    )
 
 
 def test_the_same_network_gives_the_same_bytes(tmp_path):
@@ -545,7 +548,7 @@ def test_a_torn_card_is_refused_and_other_json_is_no_card(tmp_path):
     place.write_text(place.read_text()[:50])
     refused(path, "net.json, the card of net.keras, is damaged: it is no JSON")
     place.write_text("[1, 2]")
-    assert files.read_card(path) == {}
+    assert weights.read_card(path) == {}
     models.load_model(path)
 
 
@@ -568,7 +571,7 @@ def test_a_stop_between_network_and_card_leaves_none_that_is_not_its(
             raise KeyboardInterrupt
         source.rename(target)
 
-    monkeypatch.setattr(files.os, "replace", stop)
+    monkeypatch.setattr(whole.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         models.save_model(build("gap_cnn", seed=1), path, card={"seed": 1})
     assert list(tmp_path.iterdir()) == [path]

@@ -18,11 +18,11 @@ from scenecam import blocks
 from scenecam._engine.predictions import predict as predict
 from scenecam._engine.predictions import predict_logits as predict_logits
 from scenecam._models import imagenet
-from scenecam._models.files import load_model as load_model
-from scenecam._models.files import save_model as save_model
-from scenecam._models.shipped import WEIGHTS as WEIGHTS
-from scenecam._models.shipped import pretrained as pretrained
-from scenecam._models.shipped import read_card as read_card
+from scenecam._models.weights import WEIGHTS as WEIGHTS
+from scenecam._models.weights import load_model as load_model
+from scenecam._models.weights import pretrained as pretrained
+from scenecam._models.weights import read_card as read_card
+from scenecam._models.weights import save_model as save_model
 
 
 def plain_cnn(

@@ -153,7 +153,7 @@ def show_card(arguments: argparse.Namespace) -> int:
     from scenecam_cli import cards
 
     with without_notes():
-        from scenecam._models import files
+        from scenecam._models import weights as files
         from scenecam_cli import network as networks
 
     path = networks.find_file(arguments.weights)
@@ -175,7 +175,7 @@ def export(arguments: argparse.Namespace) -> int:
     """Write a network as TensorFlow Serving takes it."""
     with without_notes():
         from scenecam import models
-        from scenecam._models import files
+        from scenecam._models import weights as files
         from scenecam_cli import exporting
         from scenecam_cli import network as networks
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from scenecam import cam, images, models
 from scenecam._engine import anatomy, passes
-from scenecam._models import files, shipped
+from scenecam._models import weights as files
 
 # Factor and offset that bring grey levels 0 to 255 to the range a network was trained
 # on. Those of this project scale in their first layer.
@@ -230,10 +230,10 @@ def find_file(weights: str) -> Path:
     FileNotFoundError
         If there is none; the message names the nearest that is shipped.
     """
-    known = shipped.names()
+    known = files.names()
     path = Path(weights).expanduser()
     if weights in known:
-        return shipped.WEIGHTS / f"{weights}.keras"
+        return files.WEIGHTS / f"{weights}.keras"
     if not path.is_file():
         raise FileNotFoundError(
             f"there are no weights {weights!r}{_nearest(weights, known)}. Name a "
@@ -246,7 +246,7 @@ def find_file(weights: str) -> Path:
 def _load(weights: str) -> tuple[keras.Model, str, dict]:
     """Return the model, the SHA-256 of its file and its card."""
     path = find_file(weights)
-    if weights in shipped.names():
+    if weights in files.names():
         model = models.pretrained(weights)
     else:
         model = models.load_model(path)
