@@ -9,34 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import ndimage, stats
 
 from scenecam.images import check_images, upsample_map
 
 
 def fit_maps(maps: np.ndarray, size, *, name: str = "maps") -> np.ndarray:
-    """Check a stack of maps and resize it, so that equal values stay equal.
+    """Check maps (n, h, w) and resize them, so that equal values stay equal.
 
-    Parameters
-    ----------
-    maps : ndarray of shape (n, h, w)
-        Finite values of any sign.
-    size : (int, int), optional
-        Height and width; None checks only.
-    name : str
-        What to call the maps in an error.
-
-    Returns
-    -------
-    ndarray of shape (n, *size), float32
-        In the units of `maps`.
-
-    Raises
-    ------
-    TypeError
-        If the values are no real numbers.
-    ValueError
-        If the shape is another one, nothing is there, or a value is NaN or infinite.
+    `size` is (height, width), or None to check only; errors call the maps `name`.
+    Float32, in the units of `maps`.
     """
     values = np.asarray(maps)
     if values.dtype.kind not in "fiub":
@@ -62,9 +44,22 @@ def fit_maps(maps: np.ndarray, size, *, name: str = "maps") -> np.ndarray:
     top = large.max(axis=(1, 2), keepdims=True).astype(np.float64)
     depth = np.abs(large).max(axis=(1, 2), keepdims=True)
     quantum = np.where(top > 0, top, np.where(depth > 0, depth, 1.0)) / 2**20
-    steps = large / quantum
-    np.rint(steps, out=steps)
-    return np.multiply(steps, quantum, out=steps).astype(np.float32)
+    return (np.rint(large / quantum) * quantum).astype(np.float32)
+
+
+def check_counts(names: tuple[str, str], a: np.ndarray, b: np.ndarray) -> None:
+    """Raise unless `a` and `b` hold something for as many pictures."""
+    if len(a) != len(b):
+        raise ValueError(
+            f"`{names[0]}` and `{names[1]}` must be of the same pictures; received "
+            f"{len(a)} and {len(b)}."
+        )
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """The quotient in float64, NaN where the whole is 0."""
+    quotient = np.full(part.shape, np.nan)
+    return np.divide(part, whole, out=quotient, where=whole > 0)
 
 
 def rank_correlation(maps_a: np.ndarray, maps_b: np.ndarray) -> np.ndarray:
@@ -90,33 +85,24 @@ def rank_correlation(maps_a: np.ndarray, maps_b: np.ndarray) -> np.ndarray:
         If the maps are not of as many pictures, or hold anything but finite numbers.
     """
     a, b = fit_maps(maps_a, None, name="maps_a"), fit_maps(maps_b, None, name="maps_b")
-    if len(a) != len(b):
-        raise ValueError(
-            "`maps_a` and `maps_b` must be maps of the same pictures; received "
-            f"{len(a)} and {len(b)}."
-        )
-    size = tuple(np.minimum(a.shape[1:], b.shape[1:]))
-    ranks = [
-        stats.rankdata(fit_maps(maps, size).reshape(len(a), -1), axis=1)
-        for maps in (a, b)
-    ]
-    x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    check_counts(("maps_a", "maps_b"), a, b)
+    size = np.minimum(a.shape[1:], b.shape[1:])
+    flat = [fit_maps(maps, size).reshape(len(a), -1) for maps in (a, b)]
+    ranks = stats.rankdata(flat, axis=-1)
+    x, y = ranks - ranks.mean(axis=-1, keepdims=True)
     scale = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    correlation = np.full(len(a), np.nan)
-    np.divide((x * y).sum(axis=1), scale, out=correlation, where=scale > 0)
-    return np.clip(correlation, -1, 1)
+    return np.clip(ratio((x * y).sum(axis=1), scale), -1, 1)
 
 
 def weight_randomisation(
-    model: Any,
-    explain: Callable[[], np.ndarray],
-    *,
-    seed: int = 0,
-    layers: str | Sequence[str] | None = None,
+    model: Any, explain: Callable, *, seed: int = 0, layers: Sequence[str] | None = None
 ) -> dict[str, np.ndarray]:
     """Shuffle the weights from the logits down; compare the maps with the intact ones.
 
-    A map that stays the same does not depend on what the model has learnt.
+    The cascading randomisation of Adebayo et al. (NeurIPS 2018), with one difference:
+    the entries of each kernel, bias and statistic of batch normalisation change places
+    instead of being drawn anew. So every array keeps its distribution: activations keep
+    their scale, variances stay positive, and only what stands where is lost.
 
     Parameters
     ----------
@@ -139,17 +125,8 @@ def weight_randomisation(
 
     Raises
     ------
-    TypeError
-        If `model` has no layers.
-    ValueError
-        If it has no weights, or `layers` names one without.
-
-    Notes
-    -----
-    The cascading randomisation of Adebayo et al. (NeurIPS 2018), with one difference:
-    the entries of each kernel, bias and statistic of batch normalisation change places
-    instead of being drawn anew. So every array keeps its distribution: activations keep
-    their scale, variances stay positive, and only what stands where is lost.
+    TypeError, ValueError
+        If `model` has no layers or no weights, or `layers` names one without.
     """
     named = _weighted_layers(model)
     layers = [layers] if isinstance(layers, str) else layers
@@ -161,16 +138,13 @@ def weight_randomisation(
         )
     rng = np.random.default_rng(seed)
     # Copied, as `explain` may fill one array again and again.
-    intact = np.array(explain())
-    weights = model.get_weights()
+    intact, weights = np.array(explain()), model.get_weights()
     correlations = {}
     try:
         for name, layer in reversed(named.items()):
+            arrays = map(np.asarray, layer.get_weights())
             layer.set_weights(
-                [
-                    rng.permutation(array.ravel()).reshape(array.shape)
-                    for array in map(np.asarray, layer.get_weights())
-                ]
+                [rng.permutation(w.ravel()).reshape(w.shape) for w in arrays]
             )
             if layers is None or name in layers:
                 correlations[name] = rank_correlation(intact, explain())
@@ -179,13 +153,28 @@ def weight_randomisation(
     return correlations
 
 
+def _weighted_layers(model: Any, prefix: str = "") -> dict[str, Any]:
+    """Layers that have weights by path, in order, also those of models within."""
+    if not hasattr(model, "layers") or not hasattr(model, "set_weights"):
+        raise TypeError(
+            f"`model` must be a Keras model; received a {type(model).__name__}."
+        )
+    found = {}
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            found |= _weighted_layers(layer, f"{prefix}{layer.name}/")
+        elif len(layer.get_weights()):
+            found[prefix + layer.name] = layer
+    return found
+
+
 def shift_stability(
-    explain: Callable[[np.ndarray], np.ndarray],
-    images: np.ndarray,
-    *,
-    shift: tuple[int, int] = (8, 8),
+    explain: Callable, images: np.ndarray, *, shift: tuple[int, int] = (8, 8)
 ) -> np.ndarray:
     """Whether the map moves with the picture.
+
+    When the shift is a whole number of the map's cells (of the stride of its layer),
+    cells are compared as they are; else both maps are enlarged to the picture first.
 
     Parameters
     ----------
@@ -209,18 +198,12 @@ def shift_stability(
     TypeError, ValueError
         If `images` are no pictures, the shift leaves nothing of them, or `explain`
         returns no maps of as many pictures.
-
-    Notes
-    -----
-    When the shift is a whole number of the map's cells (of the stride of its layer),
-    cells are compared as they are; else both maps are enlarged to the picture first.
     """
     check_images(images)
-    height, width = images.shape[1:3]
-    down, right = shift
-    if abs(down) >= height or abs(right) >= width:
+    size = images.shape[1:3]
+    if not (np.abs(shift) < size).all():
         raise ValueError(
-            f"`shift` must be smaller than the picture, {height} x {width}; "
+            f"`shift` must be smaller than the picture, {size[0]} x {size[1]}; "
             f"received {shift}."
         )
     # Copied, as `explain` may fill one array again and again.
@@ -231,46 +214,22 @@ def shift_stability(
             f"`explain` must return one map per picture, {len(images)}; received "
             f"{len(still)}."
         )
-    rows, columns = (
-        step * cells / size
-        for step, cells, size in zip(
-            shift, still.shape[1:], (height, width), strict=True
-        )
-    )
-    if rows != int(rows) or columns != int(columns):
-        still, moved = (fit_maps(maps, (height, width)) for maps in (still, moved))
-        rows, columns = shift
-    rows, columns = int(rows), int(columns)
+    cells = np.multiply(shift, still.shape[1:]) / size
+    between = (cells % 1).any()
+    if between:
+        still, moved = fit_maps(still, size), fit_maps(moved, size)
+    down, right = shift if between else cells.astype(int)
     return rank_correlation(
-        moved[:, _overlap(rows), _overlap(columns)],
-        still[:, _overlap(-rows), _overlap(-columns)],
+        moved[:, _overlap(down), _overlap(right)],
+        still[:, _overlap(-down), _overlap(-right)],
     )
 
 
 def _overlap(step: int) -> slice:
     """The part of an axis that something shifted by `step` still covers."""
-    return slice(step, None) if step >= 0 else slice(None, step)
+    return slice(max(step, 0), min(step, 0) or None)
 
 
 def _shifted(images: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
     """The pictures moved by `shift`, mirrored into the strip that becomes free."""
-    pads = [(0, 0), *((max(step, 0), max(-step, 0)) for step in shift), (0, 0)]
-    wide = np.pad(images, pads, mode="symmetric")
-    height, width = images.shape[1:3]
-    top, left = (max(-step, 0) for step in shift)
-    return wide[:, top : top + height, left : left + width]
-
-
-def _weighted_layers(model: Any, prefix: str = "") -> dict[str, Any]:
-    """Layers that have weights by path, in order, also those of models within."""
-    if not hasattr(model, "layers") or not hasattr(model, "set_weights"):
-        raise TypeError(
-            f"`model` must be a Keras model; received a {type(model).__name__}."
-        )
-    found = {}
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            found |= _weighted_layers(layer, f"{prefix}{layer.name}/")
-        elif len(layer.get_weights()):
-            found[prefix + layer.name] = layer
-    return found
+    return ndimage.shift(images, (0, *shift, 0), order=0, mode="reflect")

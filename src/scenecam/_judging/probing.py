@@ -9,14 +9,16 @@ this under its own name.
 from collections.abc import Callable
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, stats
 
-from scenecam._judging.agreement import fit_maps
+from scenecam._judging.agreement import fit_maps, ratio
 from scenecam.images import check_images, unit_map
 
 
 def explained_pictures(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """Show each picture through its map: bright where the map is, black elsewhere.
+
+    What Chattopadhay et al. (WACV 2018) show the model for the average drop.
 
     Parameters
     ----------
@@ -35,24 +37,21 @@ def explained_pictures(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
     ------
     TypeError, ValueError
         If `images` are no pictures or `maps` no maps of as many pictures.
-
-    Notes
-    -----
-    What Chattopadhay et al. (WACV 2018) show the model for the average drop.
     """
-    large = _fit_to_pictures(images, maps)
-    unit = np.zeros_like(large)
+    large = fit_maps(_check_maps_of(images, maps), images.shape[1:3])
     lit = large.max(axis=(1, 2)) > 0
+    shown = np.zeros_like(images)
     if lit.any():
-        unit[lit] = unit_map(large[lit])
-    # In float: a product of bytes would wrap around at 256.
-    return np.rint(images * unit[..., None]).astype(np.uint8)
+        # In float: a product of bytes would wrap around at 256.
+        shown[lit] = np.rint(images[lit] * unit_map(large[lit])[..., None])
+    return shown
 
 
 def average_drop(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """How much of the probability is lost when only the explained part is shown.
 
-    max(0, before - after) / before * 100, from Chattopadhay et al. (WACV 2018).
+    max(0, before - after) / before * 100, from Chattopadhay et al. (WACV 2018). A map
+    that is 1 everywhere loses nothing and scores 0: compare maps of like area.
 
     Parameters
     ----------
@@ -69,37 +68,16 @@ def average_drop(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     ------
     ValueError
         If the arrays do not fit together or hold anything but numbers from 0 up.
-
-    Notes
-    -----
-    A map that is 1 everywhere loses nothing and scores 0: compare maps of like area.
     """
     before, after = _check_scores(before, after)
-    drop = np.full(len(before), np.nan)
-    np.divide(np.maximum(before - after, 0), before, out=drop, where=before > 0)
-    return 100 * drop
+    return 100 * ratio(np.maximum(before - after, 0), before)
 
 
 def increase(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Whether the probability rose when only the explained part was shown.
+    """Whether the probability rose when only the explained part was shown: 1, else 0.
 
     The mean over the pictures is the "increase in confidence" of Chattopadhay et al.
-    (WACV 2018), as a share; higher is better.
-
-    Parameters
-    ----------
-    before, after : ndarray of shape (n,), float
-        As in `average_drop`.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-        1 where `after` is greater than `before`, else 0.
-
-    Raises
-    ------
-    ValueError
-        As `average_drop`.
+    (WACV 2018), as a share; higher is better. All else as in `average_drop`.
     """
     before, after = _check_scores(before, after)
     return (after > before).astype(np.float64)
@@ -117,15 +95,16 @@ def deletion_curve(
 ) -> np.ndarray:
     """Delete the pixels in the order of the map, the highest first, and ask again.
 
+    Petsiuk, Das and Saenko (BMVC 2018). A good map makes the curve fall early: a low
+    `area_under`. Chance is the curve of a random map.
+
     Parameters
     ----------
     predict : callable
         Takes uint8 pictures (b, h, w, 3), returns probabilities (b, k).
-    images : ndarray of shape (n, h, w, 3), uint8
-        RGB.
-    maps : ndarray of shape (n, h', w')
-        Raw, signed; enlarged to the pictures. Only their order matters; equal pixels
-        go row by row from the top left, and negative ones last.
+    images, maps
+        As in `explained_pictures`. Only the order of a map's values matters: equal
+        pixels go row by row from the top left, and negative ones last.
     classes : int or ndarray of shape (n,), int
         The class whose probability is read.
     steps : int
@@ -148,15 +127,8 @@ def deletion_curve(
     TypeError, ValueError
         If pictures, maps and classes do not fit together, a setting is out of range, or
         `predict` returns another shape.
-
-    Notes
-    -----
-    Petsiuk, Das and Saenko (BMVC 2018). A good map makes the curve fall early: a low
-    `area_under`. Chance is the curve of a random map.
     """
-    return _curve(
-        predict, images, maps, classes, steps, baseline, batch_size, insert=False
-    )
+    return _curve(predict, images, maps, classes, steps, baseline, batch_size, False)
 
 
 def insertion_curve(
@@ -171,42 +143,19 @@ def insertion_curve(
 ) -> np.ndarray:
     """Insert the pixels in the order of the map, the highest first, and ask again.
 
-    Parameters and Raises as in `deletion_curve`.
-
-    Returns
-    -------
-    ndarray of shape (n, steps + 1), float64
-        Probability of the class with 0, 1 / steps, ..., all pixels in place of the
-        baseline. The last is that of the picture itself.
-
-    Notes
-    -----
     Petsiuk, Das and Saenko (BMVC 2018), who insert into the blurred picture because
     sharp edges on a plain ground are evidence of their own. A good map makes the curve
-    rise early: a high `area_under`.
+    rise early: a high `area_under`. The last of its values is that of the picture
+    itself; all else as in `deletion_curve`.
     """
-    return _curve(
-        predict, images, maps, classes, steps, baseline, batch_size, insert=True
-    )
+    return _curve(predict, images, maps, classes, steps, baseline, batch_size, True)
 
 
 def area_under(curves: np.ndarray) -> np.ndarray:
     """Area under each deletion or insertion curve, by the trapezoid rule.
 
-    Parameters
-    ----------
-    curves : ndarray of shape (n, steps + 1), float
-        From `deletion_curve` or `insertion_curve`.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-        Mean height of the curve over the share of pixels from 0 to 1, in its unit.
-
-    Raises
-    ------
-    ValueError
-        If the shape is another one.
+    From curves of shape (n, steps + 1), else ValueError, the mean height of each over
+    the share of pixels from 0 to 1, in its unit: float64 of shape (n,).
     """
     curves = np.asarray(curves, np.float64)
     if curves.ndim != 2 or curves.shape[1] < 2 or not len(curves):
@@ -218,64 +167,61 @@ def area_under(curves: np.ndarray) -> np.ndarray:
 
 
 def _curve(
-    predict, images, maps, classes, steps, baseline, batch_size, *, insert: bool
+    predict, images, maps, classes, steps, baseline, batch_size, insert
 ) -> np.ndarray:
     """Probabilities while the pixels named first are deleted, or inserted."""
     maps = _check_maps_of(images, maps)
-    classes = _check_classes(classes, len(images))
+    classes, count = np.asarray(classes), len(images)
+    whole = classes.dtype.kind in "iu" and classes.shape in ((), (count,))
+    if not whole or classes.min() < 0:
+        raise ValueError(
+            "`classes` must be one class index, 0 or more, or one per picture "
+            f"({count},); received {classes.dtype} {classes.shape}: {classes}."
+        )
     if steps < 1 or batch_size < 1:
         raise ValueError(
             f"`steps` and `batch_size` must be at least 1; received {steps} and "
             f"{batch_size}."
         )
-    count, pixels = len(images), images.shape[1] * images.shape[2]
-    chosen = np.rint(np.arange(steps + 1) * pixels / steps).astype(int)
+    size, classes = images.shape[1:3], np.broadcast_to(classes, count)
+    chosen = np.rint(np.arange(steps + 1) * np.prod(size) / steps)
     curves = np.empty(count * (steps + 1))
     # The changed pictures of all are one long list, cut into batches.
     for start in range(0, len(curves), batch_size):
-        stop = min(start + batch_size, len(curves))
-        picture, step = np.divmod(np.arange(start, stop), steps + 1)
+        batch = np.arange(len(curves))[start : start + batch_size]
+        picture, step = np.divmod(batch, steps + 1)
         rows = slice(picture[0], picture[-1] + 1)
         part, blank = images[rows], _blank_pictures(images[rows], baseline)
         inner = picture - picture[0]
-        first = _ranks(fit_maps(maps[rows], images.shape[1:3]))[inner]
+        first = _ranks(fit_maps(maps[rows], size))[inner]
         shown = (first < chosen[step, None, None]) == insert
-        batch = np.where(shown[..., None], part[inner], blank[inner])
-        curves[start:stop] = _class_scores(predict, batch, classes[picture])
+        changed = np.where(shown[..., None], part[inner], blank[inner])
+        curves[batch] = _class_scores(predict, changed, classes[picture])
     return curves.reshape(count, steps + 1)
 
 
 def _ranks(maps: np.ndarray) -> np.ndarray:
     """Place of every pixel in the order of its map, 0 for the highest."""
-    flat = maps.reshape(len(maps), -1)
-    order = np.argsort(-flat, axis=1, kind="stable")
-    ranks = np.empty(flat.shape, np.int32)
-    places = np.arange(flat.shape[1], dtype=np.int32)[None]
-    np.put_along_axis(ranks, order, places, axis=1)
+    falling = -maps.reshape(len(maps), -1)
+    ranks = stats.rankdata(falling, method="ordinal", axis=1) - 1  # ties: as they stand
     return ranks.reshape(maps.shape)
 
 
 def _blank_pictures(images: np.ndarray, baseline) -> np.ndarray:
     """What takes the place of deleted pixels, uint8, in the shape of the pictures."""
-    if isinstance(baseline, str):
-        if baseline == "constant":
-            blank = images.mean(axis=(1, 2), keepdims=True)
-        elif baseline == "blur":
-            sigma = min(images.shape[1:3]) / 10
-            blank = ndimage.gaussian_filter(
-                images.astype(np.float32), (0, sigma, sigma, 0), mode="nearest"
-            )
-        else:
-            raise ValueError(
-                "`baseline` must be 'constant', 'blur' or a colour; received "
-                f"{baseline!r}."
-            )
+    name = baseline if isinstance(baseline, str) else None
+    if name == "constant":
+        blank = images.mean(axis=(1, 2), keepdims=True)
+    elif name == "blur":
+        sigma, values = min(images.shape[1:3]) / 10, images.astype(np.float32)
+        blank = ndimage.gaussian_filter(values, sigma, mode="nearest", axes=(1, 2))
     else:
-        blank = np.asarray(baseline, np.float64)
-        if blank.shape not in ((), (3,)) or not ((blank >= 0) & (blank <= 255)).all():
+        blank = np.asarray(baseline)
+        real = blank.dtype.kind in "fiub" and blank.shape in ((), (3,))
+        if not real or not ((blank >= 0) & (blank <= 255)).all():
             raise ValueError(
-                "`baseline` must be a number or a colour (3,) from 0 to 255; received "
-                f"{baseline!r}."
+                "`baseline` must be 'constant', 'blur' or a colour, one number or "
+                f"three from 0 to 255; received {baseline!r}."
             )
     return np.broadcast_to(np.rint(blank).astype(np.uint8), images.shape)
 
@@ -306,26 +252,8 @@ def _check_maps_of(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
     return maps
 
 
-def _fit_to_pictures(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    return fit_maps(_check_maps_of(images, maps), images.shape[1:3])
-
-
-def _check_classes(classes: int | np.ndarray, count: int) -> np.ndarray:
-    classes = np.asarray(classes)
-    if classes.dtype.kind not in "iu" or classes.shape not in ((), (count,)):
-        raise ValueError(
-            f"`classes` must be one class index, or one per picture ({count},); "
-            f"received {classes.dtype} {classes.shape}."
-        )
-    if classes.min() < 0:
-        raise ValueError(f"`classes` must be 0 or more; received {classes.min()}.")
-    return np.broadcast_to(classes, (count,))
-
-
-def _check_scores(
-    before: np.ndarray, after: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    before, after = (np.asarray(scores, np.float64) for scores in (before, after))
+def _check_scores(*scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    before, after = (np.asarray(values, np.float64) for values in scores)
     if before.ndim != 1 or before.shape != after.shape or not len(before):
         raise ValueError(
             "`before` and `after` must be (n,), one probability per picture; received "
@@ -335,7 +263,6 @@ def _check_scores(
     if not ((before >= 0).all() and (after >= 0).all()):
         raise ValueError(
             "`before` and `after` must be probabilities, 0 or more; received values "
-            f"down to {min(before.min(), after.min()):.3g}. Pass the softmax of the "
-            "logits."
+            f"down to {min(before.min(), after.min()):.3g}. Use the softmax."
         )
     return before, after
