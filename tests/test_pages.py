@@ -12,6 +12,11 @@ import pytest
 from chapters import CHAPTERS, code_cells, read, tree_of
 from conftest import ROOT
 
+# What chapters import, in the order in which a picture travels.
+PUBLIC = """
+    images scenes synth shortcut data blocks models training recipes cam saliency saving
+    evaluation judging plots charts diagrams explorer
+""".split()
 HTML = ROOT / "_build" / "html"
 built = pytest.mark.skipif(
     not (HTML / "genindex.html").is_file(), reason="no book is built: `make book` first"
@@ -50,6 +55,37 @@ def test_every_module_stands_on_the_librarys_page_in_full_or_in_its_table(monkey
     files = (ROOT / "src" / "scenecam").glob("*.py")
     assert named | set(shown) == {path.stem for path in files} - {"__init__"}
     assert not named & set(shown)
+
+
+def private_imports(source):
+    """What a cell imports of the library besides its public rooms."""
+    found = set()
+    for node in ast.walk(tree_of(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    inside = [name.split(".") for name in found if name.split(".")[0] == "scenecam"]
+    return {
+        ".".join(name)
+        for name in inside
+        if set(name[1:2]) - set(PUBLIC) or any(part[0] == "_" for part in name)
+    }
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapters_import_public_rooms_alone(path):
+    for cell in code_cells(read(path)):
+        assert not private_imports(cell.source)
+        assert not re.search(r"scenecam[./]_", cell.source)
+
+
+def test_the_rule_catches_what_is_not_public():
+    assert not private_imports("from scenecam import cam\nimport scenecam.scenes as s")
+    assert private_imports("from scenecam import batches, cam") == {"scenecam.batches"}
+    for line in ("from scenecam._engine import passes", "import scenecam._style"):
+        assert private_imports(line)
+    assert private_imports("from scenecam.cam import _fold") == {"scenecam.cam._fold"}
 
 
 def test_the_fields_of_a_named_tuple_are_left_out(monkeypatch):

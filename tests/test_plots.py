@@ -1,16 +1,17 @@
-"""Charts read back from their artists: text, colours, picture arrays, scales."""
-
-import inspect
+"""Pictures and maps read back from their artists: arrays, scales, colours, text."""
 
 import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib import colors
-from matplotlib.axes import Axes
-from matplotlib.text import Text
+from figures import (
+    check_given_axes,
+    check_grid,
+    check_own_figure,
+    check_text,
+    public_functions,
+)
 
-from scenecam import evaluation, images, plots
+from scenecam import images, plots
 
 matplotlib.use("Agg")
 
@@ -20,52 +21,26 @@ PICTURES = RNG.integers(256, size=(12, 32, 32, 3), dtype=np.uint8)
 LABELS = np.arange(12) % 6
 LOGITS = RNG.normal(size=(12, 6)) + 2 * np.eye(6)[LABELS]
 PROBABILITIES = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
-PREDICTIONS = PROBABILITIES.argmax(axis=1)
-MATRIX = np.array([[90, 10, 0], [1, 2, 1], [0, 0, 0]])
 SIGNED = np.linspace(-3, 5, 36).reshape(6, 6)
-HISTORY = {
-    "loss": [2.0, 1.0, 0.5, 0.2],
-    "val_loss": [2.1, 1.2, 0.9, 1.1],
-    "accuracy": [0.2, 0.5, 0.8, 0.9],
-    "val_accuracy": [0.2, 0.5, 0.7, 0.75],
-}
-TABLE = evaluation.classification_table(
-    labels=LABELS, predictions=PREDICTIONS, class_names=NAMES
-)
 MASK = np.full((8, 8), 255, np.uint8)
 MASK[4:] = 4
 MASK[6:, 2:5] = 1
 
 # One call for every function that takes an Axes ...
-CHARTS = {
+ONE = {
     "show_image": lambda **kw: plots.show_image(PICTURES[0], title="one", **kw),
     "show_mask": lambda **kw: plots.show_mask(MASK, NAMES, **kw),
     "show_receptive_field": lambda **kw: plots.show_receptive_field(
         PICTURES[0], (3, -2, 11, 11), **kw
     ),
-    "class_pie": lambda **kw: plots.class_pie(LABELS, NAMES, **kw),
-    "class_bar": lambda **kw: plots.class_bar(LABELS, NAMES, **kw),
-    "training_curve": lambda **kw: plots.training_curve(HISTORY, **kw),
-    "gradient_norms": lambda **kw: plots.gradient_norms(
-        {"plain": [1e-9, 1e-5, 0.1], "residual": [0.2, 0.3, 0.0]}, **kw
-    ),
-    "confusion_matrix": lambda **kw: plots.confusion_matrix(MATRIX, NAMES[:3], **kw),
-    "class_scores": lambda **kw: plots.class_scores(TABLE, **kw),
-    "reliability": lambda **kw: plots.reliability(
-        evaluation.calibration(LABELS, PROBABILITIES), **kw
-    ),
-    "probability_bars": lambda **kw: plots.probability_bars(
-        PROBABILITIES[1], NAMES, label=1, **kw
-    ),
     "show_map": lambda **kw: plots.show_map(SIGNED, title="sea", **kw),
     "show_overlay": lambda **kw: plots.show_overlay(PICTURES[0], SIGNED, **kw),
 }
 # ... and for every one that makes a figure of its own.
-GRIDS = {
+SEVERAL = {
     "show_images": lambda: plots.show_images(PICTURES[:7], titles=list("abcdefg")),
     "show_classes": lambda: plots.show_classes(PICTURES, LABELS, NAMES, count=2),
     "mean_images": lambda: plots.mean_images(PICTURES, LABELS, NAMES),
-    "training_curves": lambda: plots.training_curves(HISTORY),
     "show_kernels": lambda: plots.show_kernels(RNG.normal(size=(3, 3, 4, 10))),
     "show_feature_maps": lambda: plots.show_feature_maps(RNG.random((5, 5, 20))),
     "show_maps": lambda: plots.show_maps(
@@ -80,59 +55,33 @@ GRIDS = {
         titles=plots.prediction_titles(LABELS[:3], PROBABILITIES[:3], NAMES),
     ),
 }
-NOT_CHARTS = {"prediction_titles"}
 
 
 pytestmark = pytest.mark.usefixtures("leaves_matplotlib_as_it_was")
 
 
 def test_every_public_function_is_tested_here():
-    public = {
-        name
-        for name, f in inspect.getmembers(plots, inspect.isfunction)
-        if f.__module__ == plots.__name__ and not name.startswith("_")
-    }
-    assert public == set(CHARTS) | set(GRIDS) | NOT_CHARTS
+    assert public_functions(plots) == set(ONE) | set(SEVERAL) | {"prediction_titles"}
 
 
-@pytest.mark.parametrize("name", CHARTS)
-def test_a_chart_draws_on_the_given_axes_and_returns_it(name):
-    fig, axes = plt.subplots(1, 2)
-    assert CHARTS[name](ax=axes[1]) is axes[1]
-    assert plt.get_fignums() == [fig.number], "no figure of its own"
-    assert not axes[0].has_data() and not axes[0].texts
-    assert axes[1].has_data() or axes[1].patches
+@pytest.mark.parametrize("name", ONE)
+def test_it_draws_on_the_given_axes_and_returns_it(name):
+    check_given_axes(ONE[name])
 
 
-@pytest.mark.parametrize("name", CHARTS)
-def test_a_chart_without_axes_opens_one_opaque_white_figure(name):
-    ax = CHARTS[name]()
-    assert isinstance(ax, Axes)
-    assert plt.get_fignums() == [ax.figure.number]
-    assert ax.figure.get_facecolor() == ax.get_facecolor() == (1, 1, 1, 1)
+@pytest.mark.parametrize("name", ONE)
+def test_without_axes_it_opens_one_opaque_white_figure(name):
+    check_own_figure(ONE[name])
 
 
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", SEVERAL)
 def test_a_grid_returns_its_figure_and_axes(name):
-    fig, axes = GRIDS[name]()
-    assert plt.get_fignums() == [fig.number]
-    assert fig.get_facecolor() == (1, 1, 1, 1)
-    assert isinstance(axes, np.ndarray)
-    assert all(ax.figure is fig for ax in axes.flat)
+    check_grid(SEVERAL[name])
 
 
-@pytest.mark.parametrize("name", [*CHARTS, *GRIDS])
+@pytest.mark.parametrize("name", [*ONE, *SEVERAL])
 def test_text_is_large_enough_and_wholly_on_a_narrow_figure(name):
-    made = (CHARTS | GRIDS)[name]()
-    fig = made[0] if name in GRIDS else made.figure
-    assert fig.get_figwidth() <= 6.5
-    fig.canvas.draw()
-    texts = [t for t in fig.findobj(Text) if t.get_visible() and t.get_text()]
-    assert min((t.get_fontsize() for t in texts), default=9) >= 9
-    # The tight box holds all that is drawn, in inches; it must lie on the figure.
-    box = fig.get_tightbbox()
-    assert (box.min >= -0.02).all(), box
-    assert (box.max <= fig.get_size_inches() + 0.02).all(), box
+    check_text((ONE | SEVERAL)[name])
 
 
 # Colours ------------------------------------------------------------------------------
@@ -184,17 +133,6 @@ def test_six_class_colours_keep_apart_for_every_eye(eyes):
 def test_class_colours_do_not_depend_on_the_number_of_classes():
     np.testing.assert_array_equal(plots.class_colours(6)[:3], plots.class_colours(3))
     np.testing.assert_array_equal(plots.class_colours(13)[10:], plots.class_colours(3))
-
-
-def test_pie_bar_and_mask_agree_on_the_colour_of_a_class():
-    pie = plots.class_pie(LABELS, NAMES)
-    bar = plots.class_bar(LABELS, NAMES)
-    mask = plots.show_mask(np.arange(6, dtype=np.uint8).reshape(2, 3), NAMES)
-    expected = plots.class_colours(6)
-    np.testing.assert_allclose([w.get_facecolor()[:3] for w in pie.patches], expected)
-    np.testing.assert_allclose([b.get_facecolor()[:3] for b in bar.patches], expected)
-    shown = mask.images[0].get_array()[..., :3].reshape(6, 3)
-    np.testing.assert_allclose(shown, expected, atol=1 / 255)
 
 
 # Pictures -----------------------------------------------------------------------------
@@ -250,109 +188,6 @@ def test_receptive_field_covers_whole_pixels():
 def test_prediction_titles_name_guess_confidence_and_truth():
     titles = plots.prediction_titles([0, 1], [[0.75, 0.25], [0.9, 0.1]], ("a", "b"))
     assert titles == ["a 75%\n(right)", "a 90%\n(true: b)"]
-
-
-# Numbers ------------------------------------------------------------------------------
-
-
-def test_pie_wedges_are_proportional_and_labelled():
-    ax = plots.class_pie(np.array([0, 0, 0, 1]), ("a", "b"))
-    angles = [wedge.theta2 - wedge.theta1 for wedge in ax.patches]
-    assert np.abs(angles) == pytest.approx([270, 90])
-    assert {t.get_text() for t in ax.texts} >= {"a\n75.0%", "b\n25.0%"}
-
-
-def test_bar_writes_exact_numbers():
-    ax = plots.class_bar(np.repeat([0, 1], [1234, 2]), ("a", "b"))
-    assert [t.get_text() for t in ax.texts] == ["1,234", "2"]
-    assert [bar.get_width() for bar in ax.patches] == [1234, 2]
-
-
-def test_training_curve_marks_the_epoch_of_the_lowest_validation_loss():
-    for key, value in (("loss", 0.9), ("accuracy", 0.7)):
-        ax = plots.training_curve(HISTORY, key)
-        train, valid, _, best = ax.lines
-        np.testing.assert_array_equal(train.get_ydata(), HISTORY[key])
-        np.testing.assert_array_equal(valid.get_ydata(), HISTORY[f"val_{key}"])
-        assert (best.get_xdata()[0], best.get_ydata()[0]) == (3, value)
-        assert best.get_label() == "best: epoch 3"
-
-
-def test_training_curve_of_one_epoch_without_validation():
-    ax = plots.training_curve({"loss": [1.0]})
-    assert len(ax.lines) == 1
-
-
-def test_gradient_norms_leave_a_gap_at_zero():
-    ax = CHARTS["gradient_norms"]()
-    assert ax.get_yscale() == "log"
-    np.testing.assert_array_equal(ax.lines[1].get_ydata(), [0.2, 0.3, np.nan])
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["plain", "residual"]
-
-
-def test_confusion_cells_hold_counts_and_shares_of_the_row():
-    ax = plots.confusion_matrix(MATRIX, NAMES[:3])
-    assert [t.get_text() for t in ax.texts] == [
-        *("90\n90%", "10\n10%", "0\n0%"),
-        *("1\n25%", "2\n50%", "1\n25%"),
-        *("0\n0%", "0\n0%", "0\n0%"),
-    ]
-    shown = ax.collections[0].get_array()
-    np.testing.assert_allclose(np.ravel(shown)[:6], [0.9, 0.1, 0, 0.25, 0.5, 0.25])
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
-    assert [t.get_text() for t in ax.get_xticklabels()] == list(NAMES[:3])
-    assert [t.get_text() for t in ax.get_yticklabels()] == list(NAMES[:3])
-    # Row 0, the first true class, stands on top.
-    assert ax.yaxis_inverted()
-
-
-def test_confusion_text_contrasts_with_its_cell():
-    """WCAG 2.1, 1.4.3: at least 4.5 to 1, on every shade of the scale."""
-    shares = np.zeros((11, 11), int)  # 0, 5, 10, ... 100 % somewhere
-    shares[:, 0], shares[:, 1] = np.arange(0, 55, 5), np.arange(100, 45, -5)
-    ax = plots.confusion_matrix(shares, [str(i) for i in range(11)])
-    ax.figure.canvas.draw()
-
-    def luminance(rgba):
-        c = np.asarray(rgba[:3])
-        return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [
-            *(0.2126, 0.7152, 0.0722)
-        ]
-
-    for text, face in zip(ax.texts, ax.collections[0].get_facecolors(), strict=True):
-        pair = sorted([luminance(colors.to_rgba(text.get_color())), luminance(face)])
-        assert (pair[1] + 0.05) / (pair[0] + 0.05) > 4.5
-
-
-@pytest.mark.parametrize("cells, first", [("count", "90"), ("percent", "90%")])
-def test_confusion_cells_on_request(cells, first):
-    assert plots.confusion_matrix(MATRIX, "abc", cells=cells).texts[0].get_text() == (
-        first
-    )
-
-
-def test_class_scores_draw_the_table_and_nothing_of_its_summary():
-    ax = plots.class_scores(TABLE)
-    widths = np.array([bar.get_width() for bar in ax.patches]).reshape(3, 6)
-    for row, score in zip(widths, ("precision", "recall", "f1-score"), strict=True):
-        np.testing.assert_allclose(row, [TABLE[name][score] for name in NAMES])
-    assert [t.get_text() for t in ax.get_yticklabels()] == list(NAMES)
-
-
-def test_reliability_draws_filled_bins_only():
-    bins = evaluation.calibration(LABELS, PROBABILITIES)
-    filled = bins["count"] > 0
-    ax = plots.reliability(bins)
-    assert [bar.get_height() for bar in ax.patches] == list(bins["accuracy"][filled])
-    assert [t.get_text() for t in ax.texts] == [str(n) for n in bins["count"][filled]]
-
-
-def test_probability_bars_mark_the_guess_by_colour_and_the_truth_by_name():
-    ax = plots.probability_bars(np.array([0.2, 0.7, 0.1]), ("a", "b", "c"), label=0)
-    assert [t.get_text() for t in ax.texts] == ["20.0%", "70.0%", "10.0%"]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["a (true)", "b", "c"]
-    faces = [bar.get_facecolor() for bar in ax.patches]
-    assert faces[0] == faces[2] != faces[1]
 
 
 # Maps ---------------------------------------------------------------------------------
@@ -469,24 +304,6 @@ def test_feature_maps_share_one_scale():
         (
             lambda: plots.mean_images(PICTURES, np.zeros(12, int), ("a", "b")),
             "received none of 'b'",
-        ),
-        (lambda: plots.class_pie(np.array([0, 6]), NAMES), r"0\.\.5; received \[0 6\]"),
-        (lambda: plots.class_bar(np.array([], int), NAMES), "at least one class index"),
-        (
-            lambda: plots.training_curve(HISTORY, "recall"),
-            r"must hold 'recall'.*received \['accuracy', 'loss'",
-        ),
-        (
-            lambda: plots.confusion_matrix(MATRIX, NAMES),
-            r"must be \(6, 6\).*received \(3, 3\)",
-        ),
-        (
-            lambda: plots.confusion_matrix(MATRIX, "abc", cells="all"),
-            "one of .*received 'all'",
-        ),
-        (
-            lambda: plots.probability_bars(PROBABILITIES, NAMES),
-            r"must be \(6,\).*received \(12, 6\)",
         ),
         (lambda: plots.show_kernels(np.zeros((3, 3))), "get_weights"),
         (

@@ -88,7 +88,7 @@ def test_no_picture_is_shown_without_its_number(path):
                 for node in ast.walk(statement)
                 if isinstance(node, ast.Call)
                 and re.match(
-                    r"plots\.(show|mean|class_pie|class_bar|training|confusion|reliab)"
+                    r"plots\.(show|mean)|charts\.\w+$"
                     r"|diagrams\.\w+$|plt\.(subplots|figure)",
                     ast.unparse(node.func),
                 )

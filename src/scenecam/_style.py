@@ -38,7 +38,7 @@ def class_colours(num_classes: int) -> np.ndarray:
 
 
 def new_figure(
-    rows: int, columns: int, *, layout: str = "constrained", **options
+    rows: int, columns: int, layout: str = "constrained", **options
 ) -> tuple[Figure, Axes | np.ndarray]:
     """A new figure with an opaque white face, whatever the page behind it."""
     return plt.subplots(rows, columns, layout=layout, facecolor="white", **options)

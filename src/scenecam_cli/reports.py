@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scenecam import evaluation, plots
+from scenecam import charts, evaluation
 from scenecam_cli import run_folder as results
 
 REPORT, NUMBERS = "report.txt", "report.json"
@@ -229,7 +229,7 @@ def _figure(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
     side = max(5.0, 0.85 * len(class_names))
     figure = Figure(figsize=(side * 1.16, side), layout="constrained", dpi=150)
     cells = "both" if len(class_names) <= 20 else "count"
-    plots.confusion_matrix(matrix, class_names, cells=cells, ax=figure.add_subplot())
+    charts.confusion_matrix(matrix, class_names, cells=cells, ax=figure.add_subplot())
     data = io.BytesIO()
     figure.savefig(data, format="png", facecolor="white")
     return data.getvalue()

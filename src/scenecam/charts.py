@@ -1,0 +1,296 @@
+"""Numbers in, Axes out: the set, the training and the predictions as charts.
+
+Every chart draws on `ax` and returns it; without `ax` it opens a figure of its own,
+narrow enough for a phone. Nothing is shown, no global setting is touched. Classes have
+the same colours in all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from scenecam import _style
+
+
+def class_pie(
+    labels: np.ndarray, class_names: Sequence[str], *, ax: Axes | None = None
+) -> Axes:
+    """Share of every class as a pie: is the set balanced, at a glance.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int
+        Class of every picture.
+    class_names : sequence of k str
+        Name of class 0, 1, ...
+    ax : Axes, optional
+        Where to draw.
+
+    Raises
+    ------
+    ValueError
+        If there is no label, or one has no name.
+    """
+    known = range(len(class_names))
+    if not len(labels) or not np.isin(labels, known).all():
+        raise ValueError(
+            "`labels` must hold at least one class index, each in "
+            f"0..{known.stop - 1}; received {np.unique(labels)}."
+        )
+    counts = np.bincount(labels, minlength=known.stop)
+    shares = zip(class_names, counts / counts.sum(), strict=True)
+    ax = _style.axes_or_new(ax, 5, 3.8)
+    names = [f"{name}\n{share:.1%}" for name, share in shares]
+    look = {
+        "colors": _style.class_colours(known.stop),
+        "wedgeprops": {"edgecolor": "white", "linewidth": 1.5},
+        "textprops": {"fontsize": 10, "color": _style.INK},
+    }
+    ax.pie(counts, labels=names, startangle=90, counterclock=False, **look)
+    return ax
+
+
+def training_curve(
+    history: Mapping[str, Sequence[float]], key: str = "loss", *, ax: Axes | None = None
+) -> Axes:
+    """One measure over the epochs, on training and on validation pictures.
+
+    The epoch with the lowest validation loss, whose weights are kept, is marked.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        From `training.fit`: "loss", "val_loss", "accuracy", "val_accuracy".
+    key : str
+        Which measure; ValueError if `history` lacks it.
+    ax : Axes, optional
+        Where to draw.
+    """
+    if key not in history or not len(history[key]):
+        raise ValueError(
+            f"`history` must hold {key!r} with at least one epoch; received "
+            f"{sorted(history)}."
+        )
+    ax = _style.axes_or_new(ax, 5.4, 2.8)
+    epochs = np.arange(1, len(history[key]) + 1)
+    ax.plot(epochs, history[key], color=_style.BLUE, lw=2, label="training")
+    valid = history.get(f"val_{key}")
+    if valid is not None:
+        ax.plot(epochs, valid, color=_style.ORANGE, lw=2, ls="--", label="validation")
+    if valid is not None and "val_loss" in history:
+        best = int(np.argmin(history["val_loss"]))
+        ax.axvline(best + 1, color=_style.PALE, lw=1, zorder=0)
+        ring = {"ms": 9, "mfc": "white", "mec": _style.ORANGE, "mew": 2}
+        ax.plot(best + 1, valid[best], "o", **ring, label=f"best: epoch {best + 1}")
+    ax.set(xlabel="epoch", ylabel=key.replace("_", " "))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(epochs) > 1:
+        ax.margins(x=0.03)
+    ax.legend(frameon=False, fontsize=9)
+    return _style.plain(ax)
+
+
+def training_curves(
+    history: Mapping[str, Sequence[float]],
+) -> tuple[Figure, np.ndarray]:
+    """Loss above, accuracy below, over the same epochs; see `training_curve`.
+
+    Returns
+    -------
+    fig : Figure
+    axes : ndarray of Axes, shape (2,)
+    """
+    fig, axes = _style.new_figure(2, 1, figsize=(5.4, 5), sharex=True)
+    for ax, key in zip(axes, ("loss", "accuracy"), strict=True):
+        training_curve(history, key, ax=ax)
+    axes[0].set_xlabel("")
+    return fig, axes
+
+
+def gradient_norms(
+    norms: Mapping[str, Sequence[float]], *, ax: Axes | None = None
+) -> Axes:
+    """Size of the gradient from the first layer to the last, on a log scale.
+
+    Parameters
+    ----------
+    norms : mapping of str to sequence of float
+        Name of a network -> one norm for each of its layers, input side first. A
+        gradient of exactly zero has no place on a log scale: a gap.
+    ax : Axes, optional
+        Where to draw.
+    """
+    ax = _style.axes_or_new(ax, 5.4, 3.2)
+    for i, (name, values) in enumerate(norms.items()):
+        depth = np.arange(1, len(values) + 1)
+        values = np.where(np.asarray(values) > 0, values, np.nan)
+        style = {"color": _style.PALETTE[i % len(_style.PALETTE)], "ms": 5, "lw": 1.5}
+        ax.plot(depth, values, f"{'osD^v'[i % 5]}-", **style, label=name)
+    ax.set_yscale("log")
+    ax.set(xlabel="layer, counted from the picture", ylabel="norm of the gradient")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(frameon=False, fontsize=9)
+    ax.grid(axis="y", color=_style.PALE, lw=0.5)
+    return _style.plain(ax)
+
+
+def confusion_matrix(
+    matrix: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    cells: str = "both",
+    ax: Axes | None = None,
+) -> Axes:
+    """Confusion matrix: row = true class, column = predicted class.
+
+    The colour is the share of the row, so that rare and frequent classes compare.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (k, k), int
+        From `evaluation.confusion`.
+    class_names : sequence of k str
+        Name of class 0, 1, ...
+    cells : {"both", "count", "percent"}
+        What stands in a cell: the pictures, their percentage of the row, or both.
+    ax : Axes, optional
+        Where to draw.
+
+    Raises
+    ------
+    ValueError
+        If `matrix` is not (k, k), or `cells` is another word.
+    """
+    matrix, k = np.asarray(matrix), len(class_names)
+    if matrix.shape != (k, k):
+        raise ValueError(
+            f"`matrix` must be ({k}, {k}), as there are {k} class names; received "
+            f"{matrix.shape}."
+        )
+    patterns = {"both": "{0:,}\n{1:.0%}", "count": "{0:,}", "percent": "{1:.0%}"}
+    if cells not in patterns:
+        raise ValueError(
+            f"`cells` must be one of {list(patterns)}; received {cells!r}."
+        )
+    ax = _style.axes_or_new(ax, 5.8, 5)
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    text = np.vectorize(patterns[cells].format, otypes=[object])(matrix, share)
+    look = {"cmap": "Blues", "vmin": 0, "vmax": 1, "square": True, "linewidths": 1}
+    font = {"fontsize": 9, "linespacing": 1.1}
+    bar = {"label": "share of the true class", "shrink": 0.8}
+    sns.heatmap(share, annot=text, fmt="", annot_kws=font, cbar_kws=bar, ax=ax, **look)
+    # seaborn's own choice of text colour is too faint on middle blues.
+    for cell, value in zip(ax.texts, share.flat, strict=True):
+        cell.set_color("white" if value > 0.71 else "black")
+    places = np.arange(k) + 0.5
+    ax.set_xticks(places, class_names, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(places, class_names, rotation=0)
+    ax.set(xlabel="predicted class", ylabel="true class")
+    ax.tick_params(length=0, labelsize=10)
+    return ax
+
+
+def class_scores(
+    table: Mapping[str, Mapping[str, float] | float], *, ax: Axes | None = None
+) -> Axes:
+    """Precision, recall and F1 score of every class, as bars with their values.
+
+    Parameters
+    ----------
+    table : mapping
+        From `evaluation.classification_table`; the summary is left out.
+    ax : Axes, optional
+        Where to draw.
+    """
+    summary = ("accuracy", "macro avg", "weighted avg")
+    names = [row for row in table if row not in summary]
+    places = np.arange(len(names))
+    ax = _style.axes_or_new(ax, 5.4, 0.72 * len(names) + 0.9)
+    for score, label, colour, shift in (
+        ("precision", "precision", _style.BLUE, -0.27),
+        ("recall", "recall", _style.ORANGE, 0),
+        ("f1-score", "F1 score", _style.GREEN, 0.27),
+    ):
+        values = [table[name][score] for name in names]
+        bars = ax.barh(places + shift, values, 0.25, color=colour, label=label)
+        ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
+    ax.set_yticks(places, names)
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.1), xticks=np.linspace(0, 1, 6))
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
+    ax.legend(ncols=3, **above, frameon=False, fontsize=10)
+    return _style.plain(ax)
+
+
+def reliability(bins: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Axes:
+    """Reliability diagram: accuracy of the predictions made with each confidence.
+
+    A perfectly calibrated network stands on the diagonal; below it, it is too sure.
+
+    Parameters
+    ----------
+    bins : mapping of str to ndarray
+        From `evaluation.calibration`. The number of pictures stands in each bar's foot.
+    ax : Axes, optional
+        Where to draw.
+    """
+    ax = _style.axes_or_new(ax, 5, 4.4)
+    edges, filled = bins["edges"], bins["count"] > 0
+    count, confidence, accuracy = (
+        bins[key][filled] for key in ("count", "confidence", "accuracy")
+    )
+    centres, width = (edges[:-1] + edges[1:])[filled] / 2, edges[1] - edges[0]
+    light = {"color": "#9cc9e6", "edgecolor": "white"}
+    ax.bar(centres, accuracy, width, **light, label="accuracy of the bin")
+    ax.plot([0, 1], [0, 1], "--", color=_style.INK, lw=1.2, label="perfect calibration")
+    ax.vlines(
+        confidence, accuracy, confidence, color=_style.ORANGE, lw=2.5, label="gap"
+    )
+    ax.plot(confidence, accuracy, "o", color=_style.BLUE, ms=6, label="mean of the bin")
+    for x, n in zip(centres, count, strict=True):
+        ax.text(x, 0.015, f"{n:,}", ha="center", va="bottom", fontsize=9, rotation=90)
+    ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
+    ax.legend(frameon=False, fontsize=9, loc="upper left")
+    return _style.plain(ax)
+
+
+def probability_bars(
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    label: int | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """The network's answer for one picture: a bar for every class.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (k,), float
+        Softmax output, in [0, 1].
+    class_names : sequence of k str
+        Name of class 0, 1, ...; ValueError if their number differs.
+    label : int, optional
+        The true class; it is marked in the list of names.
+    ax : Axes, optional
+        Where to draw.
+    """
+    probabilities, k = np.asarray(probabilities), len(class_names)
+    if probabilities.shape != (k,):
+        raise ValueError(
+            f"`probabilities` must be ({k},), one for each class name; received "
+            f"{probabilities.shape}."
+        )
+    ax = _style.axes_or_new(ax, 4.4, 0.34 * k + 0.6)
+    colours = np.where(np.arange(k) == probabilities.argmax(), _style.BLUE, _style.PALE)
+    names = [f"{n} (true)" if c == label else n for c, n in enumerate(class_names)]
+    bars = ax.barh(np.arange(k), probabilities, color=colours)
+    ax.bar_label(bars, [f"{p:.1%}" for p in probabilities], padding=4, fontsize=9)
+    ax.set_yticks(np.arange(k), names)
+    ax.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.18)
+    return _style.plain(ax)
