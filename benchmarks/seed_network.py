@@ -18,7 +18,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 
 from scenecam import data, models, recipes, training
-from scenecam._training import records
 
 WIDTH, SIDE, STAGES = 32, 64, 3
 SETTINGS = {"learning_rate": 2e-3, "averaging": 0.995, "keep": "last"}
@@ -83,7 +82,7 @@ def main():
     if options.whole:
         model, history = recipes.follow(WHOLE, train, valid)
         recipes.calibrate(model, valid)
-        scores = records.score(model, data.load_scenes("test"))
+        scores = recipes.score(model, data.load_scenes("test"))
         print(
             f"whole recipe: {model.count_params():,} parameters, "
             f"{sum(history['seconds']) / 60:.0f} minutes, validation accuracy "

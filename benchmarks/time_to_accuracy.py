@@ -19,7 +19,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 
 from scenecam import data, models, recipes, training
-from scenecam._training import records
 
 # Half the arithmetic of an epoch at 64 pixels is saved at 48; the kernels are the same.
 PHASES = [
@@ -88,7 +87,7 @@ def main():
         training.fit(model, train, test, seed=seed, verbose=clock, **settings)
         if clock.reached:
             break
-    machine = records.machine()
+    machine = recipes.machine()
     print(
         f"{'reached' if clock.reached else 'did not reach'} {options.accuracy:.2%} "
         f"after {clock.epochs} epochs: {clock.trained / 60:.1f} minutes of training by "

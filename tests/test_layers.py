@@ -16,7 +16,7 @@ ORDER = """
     data evaluation _engine.anatomy _engine.asked _engine.methods _engine.passes
     _engine.predictions _models.opening
     _models.imagenet _models.weights blocks models _training.batches
-    _training.reporters _training.state training recipes _training.records
+    _training.reporters _training.state training recipes
     cam saliency saving _judging.agreement _judging.probing _judging.mosaics judging
     _style plots charts diagrams
     explorer.packing explorer.viewer explorer.widgets explorer.mapset explorer

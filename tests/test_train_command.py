@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scenecam import evaluation, images, models, recipes, training
+from scenecam import evaluation, images, models, recipes
 from scenecam_cli import arguments
 from scenecam_cli import main as cli
 
@@ -90,7 +90,8 @@ def test_the_same_command_gives_the_same_weights(pictures, trained, tmp_path, ca
 # One process imports what takes seconds; each run is a fork of it.
 FORKS = """
 import os, sys
-from scenecam import cli, data, runs
+from scenecam import data
+from scenecam_cli import main as cli, runs
 for line in sys.stdin:
     out, *words = line.rstrip("\\n").split("\\t")
     pid = os.fork()
@@ -155,7 +156,7 @@ def test_a_full_disk_is_a_sentence(pictures, tmp_path, capsys, monkeypatch):
     def full(*arguments, **arrays):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(training.np, "savez", full)
+    monkeypatch.setattr(np, "savez", full)
     out = tmp_path / "x.keras"
     assert scenecam("train", pictures, "--out", out, *TINY, "--epochs", 2) == 1
     assert "the disk is full" in capsys.readouterr().err and not out.exists()

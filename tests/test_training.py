@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenecam import models, recipes, training
-from scenecam._training import batches
+from scenecam._training import batches, state
 from scenecam.scenes import SceneSet
 
 SIDE = 12
@@ -116,6 +116,37 @@ def test_statistics_are_those_of_the_pictures_as_they_are():
         np.testing.assert_array_equal(weight.numpy(), value)
 
 
+def test_statistics_inside_nested_models_are_renewed_unless_they_are_frozen():
+    inputs = keras.Input((SIDE, SIDE, 3))
+    scaled = keras.layers.Rescaling(1 / 255)(inputs)
+    parts = []
+    for name in ("own", "frozen"):
+        inner = keras.Input((SIDE, SIDE, 3))
+        norm = keras.layers.BatchNormalization(name=f"{name}_norm")
+        parts.append(keras.Model(inner, norm(inner), name=name))
+    parts[1].trainable = False
+    x = parts[1](parts[0](scaled))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(3)(x))
+    pictures = coloured(48)
+    training.renew_statistics(model, pictures, batch_size=16)
+    renewed, frozen = (part.layers[-1].moving_mean.numpy() for part in parts)
+    mean = (pictures.images / 255).mean((0, 1, 2))
+    np.testing.assert_allclose(renewed, mean, rtol=1e-4)
+    np.testing.assert_array_equal(frozen, 0)
+
+
+def test_statistics_of_a_network_for_any_size_are_renewed():
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.BatchNormalization(name="norm")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(3)(x))
+    pictures = coloured(16)
+    training.renew_statistics(model, pictures, batch_size=16)
+    mean = model.get_layer("norm").moving_mean.numpy()
+    np.testing.assert_allclose(mean, pictures.images.mean((0, 1, 2)), rtol=1e-4)
+
+
 def test_statistics_are_left_where_there_are_none():
     model = network()
     before = model.get_weights()
@@ -155,7 +186,8 @@ def test_weight_decay_shrinks_kernels_and_leaves_the_rest():
 
 
 def test_the_cosine_rises_falls_and_ends_at_nothing():
-    rate = training._learning_rate(0.5, "cosine", 200)
+    wanted = training.Settings(learning_rate=0.5, schedule="cosine")
+    rate = training._learning_rate(wanted, 200)
     rates = [float(rate(step)) for step in range(201)]
     assert max(rates) == pytest.approx(0.5, rel=1e-3)
     assert int(np.argmax(rates)) == 10
@@ -213,7 +245,7 @@ def test_another_seed_gives_another_run(straight):
 def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(
     straight, tmp_path, monkeypatch
 ):
-    save = training._Run.save
+    save = state.Run.save
 
     def save_and_die(self):
         save(self)
@@ -222,7 +254,7 @@ def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(
 
     options = {"epochs": 4, "schedule": "cosine", "weight_decay": 0.01}
     with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "save", save_and_die)
+        patch.setattr(state.Run, "save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
             fit(network(), folder=tmp_path, **options)
     resumed = network(seed=99)  # the weights come from the state
@@ -237,6 +269,53 @@ def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(
 
     with pytest.raises(ValueError, match=r"other settings \(batch_size\)"):
         fit(network(), folder=tmp_path, resume=True, **options | {"batch_size": 8})
+
+
+def test_weights_go_back_to_the_layers_of_their_names(tmp_path):
+    """The order of the layers does not matter, their names do."""
+
+    def branches(*names, width=4):
+        inputs = keras.Input((SIDE, SIDE, 3))
+        x = keras.layers.Flatten(name="flat")(inputs)
+        found = {n: keras.layers.Dense(width, name=n)(x) for n in names}
+        both = keras.layers.Add()([found[name] for name in sorted(names)])
+        return keras.Model(inputs, keras.layers.Dense(3, name="logits")(both))
+
+    options = {"folder": tmp_path, "epochs": 2, "learning_rate": 1e-6}
+    model = branches("a", "b")
+    fit(model, **options)
+    turned = branches("b", "a")
+    fit(turned, resume=True, **options)
+    for name in ("a", "b", "logits"):
+        for one, other in zip(
+            model.get_layer(name).get_weights(),
+            turned.get_layer(name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(one, other)
+    for strange in (branches("a", "c"), branches("a", "b", width=5)):
+        with pytest.raises(ValueError, match=r"other settings \(variables\)"):
+            fit(strange, resume=True, **options)
+
+
+def test_twins_in_two_nested_models_are_kept_apart(tmp_path):
+    def twins(seed):
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((SIDE, SIDE, 3))
+        parts = []
+        for name in ("left", "right"):
+            inner = keras.Input((SIDE, SIDE, 3))
+            x = keras.layers.Flatten(name="flat")(inner)
+            x = keras.layers.Dense(4, name="dense")(x)
+            parts.append(keras.Model(inner, x, name=name)(inputs))
+        x = keras.layers.Concatenate(name="both")(parts)
+        return keras.Model(inputs, keras.layers.Dense(3, name="logits")(x))
+
+    options = {"folder": tmp_path, "epochs": 2, "learning_rate": 1e-6}
+    model, again = twins(0), twins(1)
+    fit(model, **options)
+    fit(again, resume=True, **options)
+    same(model, again)
 
 
 KILLED = """
@@ -294,7 +373,7 @@ def test_the_average_is_what_is_validated_kept_and_returned(tmp_path):
 def test_an_averaged_run_that_was_cut_goes_on_the_same(tmp_path, monkeypatch):
     whole = network()
     history = fit(whole, **AVERAGED)
-    save = training._Run.save
+    save = state.Run.save
 
     def save_and_die(self):
         save(self)
@@ -302,7 +381,7 @@ def test_an_averaged_run_that_was_cut_goes_on_the_same(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "save", save_and_die)
+        patch.setattr(state.Run, "save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
             fit(network(), folder=tmp_path, **AVERAGED)
     resumed = network(seed=99)
@@ -348,27 +427,10 @@ def test_teachers_see_the_same_pictures_and_give_the_labels():
     """Their probabilities are the labels, so each step is the same."""
     train = coloured(60)
     one_hot = np.eye(3)[train.labels]
-    batch, answers = next(
-        iter(
-            training.batches.training_batches(
-                train,
-                batch_size=16,
-                steps=3,
-                size=(SIDE, SIDE),
-                num_classes=3,
-                teachers=[certain(1), certain(1)],
-            )
-        )
-    )
-    plain, labels = next(
-        iter(
-            training.batches.training_batches(
-                train, batch_size=16, steps=3, size=(SIDE, SIDE), num_classes=3
-            )
-        )
-    )
+    batch, answers = next(stream(train, augmented=True, teachers=[certain(1)] * 2))
+    plain, labels = next(stream(train, augmented=True))
     np.testing.assert_array_equal(batch, plain)
-    np.testing.assert_allclose(answers, [[0, 1, 0]] * 16, atol=1e-6)
+    np.testing.assert_allclose(answers, [[0, 1, 0]] * 20, atol=1e-6)
     assert {tuple(row) for row in np.asarray(labels)} <= {tuple(r) for r in one_hot}
 
 
@@ -381,17 +443,11 @@ def test_a_teacher_of_another_size_is_refused():
 # ---- Batches and augmentation
 
 
-def stream(scenes, *, epoch=0, steps=3, augmented=False, seed=0):
-    batch_size = len(scenes) // steps
+def stream(scenes, *, steps=3, augmented=False, **options):
+    wanted = training.Settings(batch_size=len(scenes) // steps, augment=augmented)
+    size = scenes.images.shape[1:3]
     return batches.training_batches(
-        scenes,
-        batch_size=batch_size,
-        steps=steps,
-        size=scenes.images.shape[1:3],
-        num_classes=3,
-        augmented=augmented,
-        seed=seed,
-        epoch=epoch,
+        scenes, wanted, size=size, num_classes=3, **options
     ).as_numpy_iterator()
 
 
@@ -503,11 +559,34 @@ def test_what_is_printed(capsys):
         ({"averaging": 1.0}, "`averaging` must be at least 0 and below 1"),
         ({"epochs": 0}, "`epochs` must be at least 1"),
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
+        ({"label_smoothing": 1}, "`label_smoothing` must be at least 0 and below 1"),
+        ({"keep": "first"}, '`keep` must be "best" or "last"; received \'first'),
     ],
 )
 def test_a_wrong_argument_gets_a_sentence(options, words):
     with pytest.raises(ValueError, match=words):
         fit(network(), **options)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [("epoch", "epochs"), ("lr_schedule", "schedule"), ("verbos", "verbose")],
+)
+def test_an_unknown_argument_is_told_the_nearest(wrong, nearest):
+    with pytest.raises(TypeError, match=f"no argument '{wrong}'; .* '{nearest}'"):
+        fit(network(), **{wrong: 1})
+
+
+def test_settings_and_changes_are_one(straight):
+    wanted = training.Settings(
+        epochs=9, batch_size=16, learning_rate=1e-2, schedule="cosine", seed=3
+    )
+    changes = {"epochs": 4, "seed": 0, "weight_decay": 0.01, "verbose": 0}
+    model = network()
+    history = training.fit(model, coloured(60), coloured(30, seed=1), wanted, **changes)
+    assert without_times(history) == without_times(straight[1])
+    same(model, straight[0])
+    assert wanted.epochs == 9
 
 
 def test_sets_that_do_not_fit_the_model_get_a_sentence():

@@ -11,14 +11,12 @@ part is looked at once, at the end.
 """
 
 import argparse
-import os
+import functools
 import shutil
 from pathlib import Path
 from types import MappingProxyType
-from unittest import mock
 
 from scenecam import data, models, recipes
-from scenecam._training import records
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "data" / "cache" / "runs"
@@ -168,12 +166,7 @@ def find_pictures(kind):
         return data.load_animals
     if kind == "photos":
         return data.load_scenes if data.scenes_name() == "photos" else None
-
-    def load(part):
-        with mock.patch.dict(os.environ, SCENECAM_SCENES="drawn"):
-            return data.load_scenes(part)
-
-    return load
+    return functools.partial(data.load_scenes, source="drawn")
 
 
 def follow(
@@ -217,8 +210,8 @@ def train_one(name, pictures, test, *, resume=False):
     # What is scored is what is shipped: the network with rounded kernels.
     rounded = models.save_model(model, RUNS / name / "rounded.keras", compact=True)
     model = models.load_model(rounded)
-    scores = records.score(model, test)
-    card = records.make_card(
+    scores = recipes.score(model, test)
+    card = recipes.make_card(
         recipe,
         model,
         history,
@@ -228,8 +221,8 @@ def train_one(name, pictures, test, *, resume=False):
             "train": len(train),
             "valid": len(valid),
             "test": len(test),
-            "sha256_train": records.checksum(pictures),
-            "sha256_test": records.checksum(test),
+            "sha256_train": recipes.checksum(pictures),
+            "sha256_test": recipes.checksum(test),
         },
         scores={"test": scores},
         seed=SEED,

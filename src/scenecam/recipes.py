@@ -1,15 +1,9 @@
-"""Recipes: how a network is trained, as plain data, and the following of one.
+"""Recipes: how a network is trained, as plain data; the following, and the record.
 
 A recipe is a dict of what JSON knows, so that it can stand on the network's card:
 
 - ``builder``: name of a function of `models`; ``arguments``: those it gets.
-- ``phases``: list of (side of the pictures, arguments that hold for this phase alone,
-  arguments of `training.fit`). The weights go from phase to phase, so a network can
-  start on small pictures: the kernels are the same, the arithmetic is a fraction, and
-  the last epochs get used to the size that it will be asked at.
-- ``teachers``, optional, in the last of these: names of networks, which the caller
-  brings. The phase learns from their probabilities, and from those of the network as
-  the phase before left it, instead of the labels.
+- ``phases``: list of :class:`Phase`, or of lists of three, as JSON gives them back.
 - ``valid``: share of every class that is set aside to choose the epoch.
 - ``renew_statistics``, optional: whether batch normalisation takes its statistics anew
   from whole pictures at the end (`training.renew_statistics`).
@@ -18,10 +12,15 @@ A recipe is a dict of what JSON knows, so that it can stand on the network's car
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -55,9 +54,32 @@ DEFAULTS = {
     "plain_cnn": ({}, None, 1, 1e-3),
     "seed_resnet": ({"width": 16}, {}, 2 / 3, 1e-3),
 }
+SMALLEST_SIDE = 32  # pictures are not shrunk below
 
-# Pictures smaller than this are not shrunk further.
-SMALLEST_SIDE = 32
+
+class Phase(NamedTuple):
+    """Some epochs of a recipe, on pictures of one size.
+
+    The weights go from phase to phase, so a network can start on small pictures: the
+    kernels are the same, the arithmetic is a fraction, and the last epochs get used to
+    the size that it will be asked at.
+
+    Attributes
+    ----------
+    side : int
+        Height and width of the pictures.
+    arguments : dict
+        Arguments of the builder that hold for this phase alone.
+    settings : dict
+        Fields of `training.Settings` beside `SHARED`; among them ``epochs``. And
+        ``teachers``, optional: names of networks, which the caller brings. The phase
+        learns from their probabilities, and from those of the network as the phase
+        before left it, instead of the labels.
+    """
+
+    side: int
+    arguments: dict
+    settings: dict
 
 
 # ---- Make and follow -----------------------------------------------------------------
@@ -90,10 +112,6 @@ def default_recipe(
     valid : float
         Share of the pictures that is set aside.
 
-    Returns
-    -------
-    dict
-
     Raises
     ------
     ValueError
@@ -110,22 +128,20 @@ def default_recipe(
         batch_size = min(max(batch_size, 8), SHARED["batch_size"])
     # Smaller batches have noisier gradients, and take smaller steps.
     rate *= min(1.0, (batch_size / SHARED["batch_size"]) ** 0.5)
-    small = round(size * share)
-    early = epochs * 3 // 4
-    if small_arguments is None or small < SMALLEST_SIDE or not early:
-        phases = [(size, {}, {"epochs": epochs, "learning_rate": rate})]
-    else:
-        phases = [
-            (small, small_arguments, {"epochs": early, "learning_rate": rate}),
-            (size, {}, {"epochs": epochs - early, "learning_rate": rate / 2}),
-        ]
-    for _, _, settings in phases:
-        settings["batch_size"] = batch_size
+    small, early = round(size * share), epochs * 3 // 4
+    plan = [(size, {}, epochs, rate)]
+    if small_arguments is not None and small >= SMALLEST_SIDE and early:
+        late = (size, {}, epochs - early, rate / 2)
+        plan = [(small, small_arguments, early, rate), late]
+    names = ("epochs", "learning_rate", "batch_size")
     return {
         "builder": builder,
         "arguments": arguments,
         "valid": valid,
-        "phases": phases,
+        "phases": [
+            Phase(side, own, dict(zip(names, (*numbers, batch_size), strict=True)))
+            for side, own, *numbers in plan
+        ],
         "renew_statistics": True,
         "calibrate": True,
     }
@@ -148,18 +164,14 @@ def follow(
     ----------
     recipe : dict
         See the module's docstring.
-    train, valid : SceneSet
-        To learn from, and to choose the epoch with.
+    train, valid, resume, verbose
+        As in `training.fit`.
     seed : int
         Of the weights; every phase has its own for the order and the augmentation.
     teachers : mapping of str to keras.Model
         The networks that the recipe calls teachers, of the size of their phase.
     folder : path, optional
         Where each phase has a folder with its state.
-    resume : bool
-        Whether to go on from the states in `folder`.
-    verbose : {"auto", 0, 1, 2}
-        As in `training.fit`.
 
     Returns
     -------
@@ -174,9 +186,10 @@ def follow(
     ValueError
         As the builder and `training.fit`; if a teacher is missing.
     """
-    model, history = None, {"side": []}
-    plans = _plans(recipe["phases"], len(train))
-    for number, (side, own, settings) in enumerate(recipe["phases"], start=1):
+    phases = [Phase(*phase) for phase in recipe["phases"]]
+    costs = [p.side**2 for p in phases for _ in range(p.settings["epochs"])]
+    model, history, first = None, {"side": []}, 0
+    for number, (side, own, settings) in enumerate(phases, start=1):
         bigger = getattr(models, recipe["builder"])(
             (side, side, 3),
             num_classes=len(train.class_names),
@@ -185,11 +198,11 @@ def follow(
         )
         if model is not None:
             bigger.set_weights(model.get_weights())
+        model = bigger
         settings = SHARED | settings
         if "teachers" in settings:
-            taught = _teachers(settings["teachers"], teachers, bigger)
-            settings = settings | {"teachers": taught}
-        model = bigger
+            settings["teachers"] = _teachers(settings["teachers"], teachers, model)
+        plan = reporters.Plan(costs, len(train), first)
         part = training.fit(
             model,
             train,
@@ -198,8 +211,9 @@ def follow(
             seed=seed + number,
             folder=None if folder is None else Path(folder) / str(number),
             resume=resume,
-            verbose=reporters.make_reporter(verbose, plans[number - 1]),
+            verbose=reporters.make_reporter(verbose, plan),
         )
+        first += settings["epochs"]
         history["side"] += [side] * len(part["loss"])
         for key, values in part.items():
             history.setdefault(key, []).extend(round(value, 4) for value in values)
@@ -219,24 +233,6 @@ def _teachers(names, teachers, model) -> list[keras.Model]:
     itself = keras.models.clone_model(model)
     itself.set_weights(model.get_weights())
     return [*(teachers[name] for name in names), itself]
-
-
-def _plans(phases, pictures: int) -> list[reporters.Plan]:
-    """Say for each phase what comes before and after; an epoch costs its pixels."""
-    epochs = [settings["epochs"] for _, _, settings in phases]
-    costs = [
-        side**2 * count for (side, _, _), count in zip(phases, epochs, strict=True)
-    ]
-    return [
-        reporters.Plan(
-            count,
-            pictures,
-            before=sum(epochs[:number]),
-            after=sum(epochs[number + 1 :]),
-            after_cost=sum(costs[number + 1 :]) * count / costs[number],
-        )
-        for number, count in enumerate(epochs)
-    ]
 
 
 def calibrate(model: keras.Model, valid: SceneSet) -> float:
@@ -269,10 +265,8 @@ def calibrate(model: keras.Model, valid: SceneSet) -> float:
     Guo et al. (2017), "On calibration of modern neural networks", section 4.2.
     """
     last = model.layers[-1]
-    if (
-        not isinstance(last, keras.layers.Dense)
-        or last.activation is not keras.activations.linear
-    ):
+    linear = getattr(last, "activation", None) is keras.activations.linear
+    if not (isinstance(last, keras.layers.Dense) and linear):
         raise ValueError(
             "a temperature goes into a last dense layer without activation; the model "
             f"ends in {last.name!r}, a {type(last).__name__}. Leave `calibrate` out."
@@ -283,3 +277,94 @@ def calibrate(model: keras.Model, valid: SceneSet) -> float:
     temperature = evaluation.fit_temperature(valid.labels, probabilities)
     last.set_weights([weights / temperature for weights in last.get_weights()])
     return temperature
+
+
+# ---- Write down ----------------------------------------------------------------------
+
+
+def make_card(
+    recipe: dict,
+    model: keras.Model,
+    history: dict,
+    *,
+    class_names: tuple[str, ...],
+    data: dict,
+    scores: dict[str, dict],
+    seed: int = 0,
+    temperature: float | None = None,
+) -> dict:
+    """Say how a network was made, for `models.save_model`.
+
+    Parameters
+    ----------
+    recipe, model, history
+        What was followed, and what came of it.
+    class_names : tuple of str
+        In the order of the logits.
+    data : dict
+        What the pictures were: numbers, checksums.
+    scores : dict of str to dict
+        Name of a part -> its `score`.
+    seed : int
+        As in `follow`.
+    temperature : float, optional
+        What `calibrate` returned.
+    """
+    steps = dict(recipe)
+    card = {
+        "builder": steps.pop("builder"),
+        "arguments": steps.pop("arguments"),
+        "input_shape": model.input_shape[1:],
+        "class_names": class_names,
+        "parameters": model.count_params(),
+        "data": data,
+        "recipe": {"shared": SHARED, **steps, "seed": seed},
+        "machine": machine(),
+        "date": time.strftime("%Y-%m-%d"),
+        "epochs": len(history["loss"]),
+        "minutes": round(sum(history["seconds"]) / 60, 1),
+    }
+    if temperature is not None:
+        card["temperature"] = round(temperature, 4)
+    return {**card, **scores, "history": history}
+
+
+def score(model: keras.Model, scenes: SceneSet) -> dict:
+    """Give accuracy with its interval, scores of every class, and calibration error."""
+    probabilities = models.predict(model, scenes.images)
+    pair = {"labels": scenes.labels, "predictions": probabilities.argmax(axis=1)}
+    accuracy, *interval = evaluation.accuracy_interval(**pair)
+    table = evaluation.classification_table(**pair, class_names=scenes.class_names)
+    error = evaluation.expected_calibration_error(scenes.labels, probabilities)
+    return {
+        "accuracy": round(accuracy, 4),
+        "interval": [round(end, 4) for end in interval],
+        "macro_f1": round(table["macro avg"]["f1-score"], 4),
+        "calibration_error": round(error, 4),
+        "classes": {
+            name: {key: round(value, 4) for key, value in table[name].items()}
+            for name in scenes.class_names
+        },
+    }
+
+
+def checksum(scenes: SceneSet) -> str:
+    """Give the SHA-256 of the pixels and labels, in their order."""
+    found = hashlib.sha256()
+    for start in range(0, len(scenes), 256):  # of a memory map, a part at a time
+        found.update(np.ascontiguousarray(scenes.images[start : start + 256]))
+    found.update(np.ascontiguousarray(scenes.labels))
+    return found.hexdigest()
+
+
+def machine() -> dict:
+    """Say what kind of machine this is, without its name."""
+    file = Path("/proc/cpuinfo")
+    named = file.is_file() and re.search(r"model name\s*:\s*(.+)", file.read_text())
+    return {
+        "processor": named[1] if named else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+    }

@@ -14,7 +14,6 @@ import shutil
 from pathlib import Path
 
 from scenecam import __version__, models, recipes
-from scenecam._training import records
 from scenecam.images import shown_path
 from scenecam.scenes import SceneSet
 from scenecam_cli import run_folder as results
@@ -105,7 +104,7 @@ def train_network(
     """
     check_place(out, resume=resume, overwrite=overwrite)
     train, valid = _split(pictures, options["valid"], seed)
-    digest = records.checksum(pictures)
+    digest = recipes.checksum(pictures)
     recipe = recipes.default_recipe(**options, pictures=len(train))
     settings = {
         "scenecam": __version__,
@@ -132,13 +131,13 @@ def train_network(
             verbose=verbose,
         )
         temperature = recipes.calibrate(model, valid)
-        card = records.make_card(
+        card = recipes.make_card(
             recipe,
             model,
             history,
             class_names=pictures.class_names,
             data={"train": len(train), "valid": len(valid), "sha256": digest},
-            scores={"valid": records.score(model, valid)},
+            scores={"valid": recipes.score(model, valid)},
             seed=seed,
             temperature=temperature,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -23,16 +24,18 @@ SATURATION = 0.4
 LIGHTNESS = (0.299, 0.587, 0.114)
 
 
+def steps_per_epoch(scenes: SceneSet, batch_size: int) -> int:
+    """Count the batches of an epoch, all of one shape; what is left over sits out."""
+    return len(scenes) // batch_size or 1
+
+
 def training_batches(
     scenes: SceneSet,
+    settings,
     *,
-    batch_size: int,
-    steps: int,
     size: tuple[int, int],
     num_classes: int,
-    augmented: bool = True,
     teachers: Sequence[keras.Model] = (),
-    seed: int = 0,
     epoch: int = 0,
 ) -> tf.data.Dataset:
     """Give endless batches in a random order, from the start of an epoch on.
@@ -41,29 +44,24 @@ def training_batches(
     ----------
     scenes : SceneSet
         Its pictures may be a memory map: only those of the next batches are read.
-    batch_size : int
-        Pictures per batch.
-    steps : int
-        Batches per epoch; each epoch has an order of its own.
+    settings : training.Settings
+        Its `batch_size`, `augment` and `seed` count. With the numbers of the epoch and
+        the step the seed decides all that is in a batch.
     size : tuple of (height, width)
         What the pictures are resized to.
     num_classes : int
         Length of the one-hot labels.
-    augmented : bool
-        Whether :func:`augment` is applied.
     teachers : sequence of keras.Model
         Networks of the same `size` and classes that end in logits. If there are any,
         the mean of their probabilities for the augmented picture takes the label's
         place.
-    seed : int
-        With the numbers of the epoch and the step it decides all that is in a batch.
     epoch : int
-        Number of the first epoch.
+        Number of the first epoch; each has an order of its own.
 
     Returns
     -------
     tf.data.Dataset of (images, labels)
-        float32 grey levels in [0, 255] (b, *size, c) and one-hot float32 (b, k), or
+        float32 grey levels in [0, 255] (b, *size, 3) and one-hot float32 (b, k), or
         the teachers' probabilities.
 
     Notes
@@ -72,102 +70,60 @@ def training_batches(
     in a neural network", section 2, at temperature 1, without the labels; Beyer et al.
     (2022), "Knowledge distillation: a good teacher is patient and consistent".
     """
+    seed, batch_size = settings.seed, settings.batch_size
+    steps = steps_per_epoch(scenes, batch_size)
 
-    def read(epoch=epoch):
-        while True:
-            order = np.random.default_rng((seed, epoch)).permutation(len(scenes))
+    def read():
+        for number in itertools.count(epoch):
+            order = np.random.default_rng((seed, number)).permutation(len(scenes))
             for step in range(steps):
-                # Sorted, so that a memory map is read from front to back. The few
-                # pictures left over sit out this epoch: all batches have one shape.
+                # Sorted, so that a memory map is read from front to back.
                 chosen = np.sort(order[step * batch_size : (step + 1) * batch_size])
-                yield scenes.images[chosen], scenes.labels[chosen], (seed, epoch, step)
-            epoch += 1
+                key = (seed, number * steps + step)
+                yield scenes.images[chosen], scenes.labels[chosen], key
 
     def prepare(images, labels, key):
-        if augmented:
-            # Two numbers are all that stateless random operations take.
-            images = augment(images, size, (key[0], key[1] * steps + key[2]))
-        else:
-            images = _resize(images, size)
+        images = (
+            augment(images, size, key) if settings.augment else _resize(images, size)
+        )
         if teachers:
             answers = [tf.nn.softmax(t(images, training=False)) for t in teachers]
             return images, tf.add_n(answers) / len(teachers)
         return images, tf.one_hot(labels, num_classes)
 
-    height, width, channels = scenes.images.shape[1:]
     count = min(batch_size, len(scenes))
-    signature = (
-        tf.TensorSpec((count, height, width, channels), tf.uint8),
-        tf.TensorSpec((count,), tf.int64),
-        tf.TensorSpec((3,), tf.int64),
-    )
-    dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
+    dataset = _stream(read, scenes, count, tf.TensorSpec((2,), tf.int64))
     # One batch at a time: its operations already use every core.
     return dataset.map(prepare).prefetch(2)
 
 
 def validation_batches(
-    scenes: SceneSet,
-    *,
-    size: tuple[int, int],
-    num_classes: int,
-    batch_size: int = 128,
+    scenes: SceneSet, *, size: tuple[int, int], num_classes: int, batch_size: int = 128
 ) -> tf.data.Dataset:
-    """Give every picture once, in order and as it is.
+    """Give every picture once, in order and as it is; the last batch may be smaller.
 
-    Parameters
-    ----------
-    scenes : SceneSet
-        Its pictures may be a memory map.
-    size : tuple of (height, width)
-        What the pictures are resized to.
-    num_classes : int
-        Length of the one-hot labels.
-    batch_size : int
-        Pictures per batch; the last may hold fewer.
-
-    Returns
-    -------
-    tf.data.Dataset of (images, labels)
-        As from :func:`training_batches`, finite.
+    Parameters and batches as in :func:`training_batches`.
     """
+    starts = range(0, len(scenes), batch_size)
 
     def read():
-        for start in range(0, len(scenes), batch_size):
+        for start in starts:
             part = slice(start, start + batch_size)
             yield scenes.images[part], scenes.labels[part]
 
     def prepare(images, labels):
         return _resize(images, size), tf.one_hot(labels, num_classes)
 
-    height, width, channels = scenes.images.shape[1:]
-    signature = (
-        tf.TensorSpec((None, height, width, channels), tf.uint8),
-        tf.TensorSpec((None,), tf.int64),
-    )
-    dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
-    dataset = dataset.map(prepare).prefetch(2)
+    dataset = _stream(read, scenes, None).map(prepare).prefetch(2)
     # Keras asks a data set for its length to know how many steps to run.
-    steps = math.ceil(len(scenes) / batch_size)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(starts)))
 
 
 def augment(images, size: tuple[int, int], seed) -> tf.Tensor:
     """Crop, mirror and recolour every picture of a batch, each in its own way.
 
-    Parameters
-    ----------
-    images : tensor of shape (b, h, w, c), uint8
-        Grey levels in [0, 255].
-    size : tuple of (height, width)
-        What the crops are resized to.
-    seed : two int
-        The same pair gives the same batch.
-
-    Returns
-    -------
-    tensor of shape (b, *size, c), float32
-        Grey levels in [0, 255].
+    From (b, h, w, 3) uint8 to (b, *size, 3) float32, grey levels in [0, 255] both. The
+    `seed` is a pair of int; the same pair gives the same batch.
     """
     count = tf.shape(images)[0]
     random = tf.random.stateless_uniform((7, count), seed)
@@ -193,16 +149,20 @@ def augment(images, size: tuple[int, int], seed) -> tf.Tensor:
 
     # Saturation, contrast and brightness are one affine map of each pixel:
     # light * (contrast * (colour * x + (1 - colour) * grey) + (1 - contrast) * mean).
-    colour = between(4, 1 - SATURATION, 1 + SATURATION)[:, None, None, None]
-    contrast = between(5, 1 - CONTRAST, 1 + CONTRAST)[:, None, None, None]
-    light = between(6, 1 - BRIGHTNESS, 1 + BRIGHTNESS)[:, None, None, None]
-    if images.shape[-1] == 3:
-        grey = tf.tensordot(images, tf.constant(LIGHTNESS), 1)[..., None]
-    else:
-        grey = tf.reduce_mean(images, axis=3, keepdims=True)
+    colour, contrast, light = (
+        between(row, 1 - reach, 1 + reach)[:, None, None, None]
+        for row, reach in enumerate((SATURATION, CONTRAST, BRIGHTNESS), start=4)
+    )
+    grey = tf.tensordot(images, tf.constant(LIGHTNESS), 1)[..., None]
     mean = tf.reduce_mean(grey, axis=(1, 2), keepdims=True)
     shared = light * (contrast * (1 - colour) * grey + (1 - contrast) * mean)
     return tf.clip_by_value(light * contrast * colour * images + shared, 0.0, 255.0)
+
+
+def _stream(read, scenes, count, *more) -> tf.data.Dataset:
+    pictures = tf.TensorSpec((count, *scenes.images.shape[1:]), tf.uint8)
+    signature = (pictures, tf.TensorSpec((count,), tf.int64), *more)
+    return tf.data.Dataset.from_generator(read, output_signature=signature)
 
 
 def _resize(images, size):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
 import numpy as np
 from tqdm.auto import tqdm
+
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class Plan(NamedTuple):
@@ -17,50 +20,32 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    epochs, pictures : int
-        Epochs of this fit, and pictures of an epoch.
-    before, after : int
-        Epochs of the phases before and after this one.
-    after_cost : float
-        How long those after it will take, in epochs of this one.
+    costs : sequence of float
+        One for each epoch of the whole training, in any unit: its pixels, say.
+    pictures : int
+        Pictures of an epoch.
+    first : int
+        Epochs of the phases before this one.
     """
 
-    epochs: int
+    costs: Sequence[float]
     pictures: int
-    before: int = 0
-    after: int = 0
-    after_cost: float = 0.0
+    first: int = 0
 
 
-def make_reporter(verbose: str | int, plan: Plan) -> keras.callbacks.Callback:
-    """Make the callback that shows how far training is.
-
-    Parameters
-    ----------
-    verbose : {"auto", 0, 1, 2}
-        Silent, a progress bar, or a line per epoch; "auto" is the bar on a terminal
-        and the line elsewhere.
-    plan : Plan
-        What there is to do.
-
-    Raises
-    ------
-    ValueError
-        If `verbose` is something else.
-    """
+def make_reporter(verbose, plan: Plan) -> keras.callbacks.Callback:
+    """Make the callback that shows how far training is; `verbose` as in `fit`."""
+    if isinstance(verbose, keras.callbacks.Callback):
+        return verbose
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f'`verbose` must be "auto", 0, 1 or 2; received {verbose!r}.')
     if verbose == "auto":
         verbose = 1 if sys.stderr.isatty() else 2
-    return (
-        keras.callbacks.Callback()
-        if verbose == 0
-        else (_Bar, _Lines)[verbose - 1](plan)
-    )
+    return (_Timed, _Bar, _Lines)[verbose](plan)
 
 
 class _Timed(keras.callbacks.Callback):
-    """Count the epochs and foresee how long the rest will take."""
+    """Count the epochs and foresee how long the rest will take; show nothing."""
 
     def __init__(self, plan):
         super().__init__()
@@ -73,17 +58,16 @@ class _Timed(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self.started)
 
     def number(self, epoch):
-        plan = self.plan
-        total = plan.before + plan.epochs + plan.after
-        return f"epoch {plan.before + epoch + 1}/{total}"
+        return f"epoch {self.plan.first + epoch + 1}/{len(self.plan.costs)}"
 
     def time_left(self, done):
         """Say how long all that follows this fit's first `done` epochs will take."""
-        rest = self.plan.epochs - done + self.plan.after_cost
-        if not self.seconds or not rest:
+        costs = self.plan.costs[self.plan.first :]
+        if not self.seconds or not costs[done:]:
             return ""
         # In the first epoch of a network its graph is built.
-        seconds = rest * np.median(self.seconds[1:] or self.seconds)
+        epoch = np.median(self.seconds[1:] or self.seconds)
+        seconds = epoch * sum(costs[done:]) / costs[0]
         if seconds < 90:
             return f"{seconds:.0f} s left"
         hours, minutes = divmod(round(seconds / 60), 60)
@@ -107,7 +91,7 @@ class _Lines(_Timed):
 class _Bar(_Timed):
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        left = self.time_left(epoch)
+        title = (self.number(epoch), self.time_left(epoch))
         width = {}
         if sys.stderr.isatty():
             # Asked by tqdm, some terminals say that they are 0 wide.
@@ -115,7 +99,7 @@ class _Bar(_Timed):
             width = {"ncols": min(150, size.columns), "nrows": size.lines}
         self.bar = tqdm(
             total=self.plan.pictures,
-            desc=self.number(epoch) + (f", {left}" if left else ""),
+            desc=", ".join(filter(None, title)),
             unit=" pictures",
             **width,
         )
@@ -131,7 +115,4 @@ class _Bar(_Timed):
 
 
 def _summary(logs):
-    return (
-        f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.3f}  "
-        f"val_loss {logs['val_loss']:.3f}  val_accuracy {logs['val_accuracy']:.3f}"
-    )
+    return "  ".join(f"{name} {logs[name]:.3f}" for name in METRICS)
