@@ -200,16 +200,9 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _fetch(arguments: argparse.Namespace) -> int:
     """Put a public set of pictures into data/."""
-    from scenecam_cli import fetching
+    from scenecam_cli import fetch
 
-    fetching.fetch(
-        arguments.set,
-        source=arguments.source,
-        again=arguments.again,
-        say=lambda sentence: print(sentence, flush=True),
-        progress=with_progress,
-    )
-    return 0
+    return fetch.run(arguments)
 
 
 COMMANDS = {

@@ -1,20 +1,31 @@
-"""The public sets of pictures: what they hold, and how one is known by its names."""
+"""The public sets of pictures: what they hold, and how one comes to its place whole.
+
+A set is built beside its place and moved there in one step when its pictures have been
+counted, so what lies at its place is whole, whenever a run is killed.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from scenecam._data import folders
-from scenecam_cli.terminal import counted
+from scenecam._data.whole import mend_folder, whole_folder
+from scenecam.images import shown_path
+from scenecam_cli import archives
+from scenecam_cli.terminal import counted, with_progress
+
+CARD = "fetched.json"  # lies in a fetched set and says where it is from
 
 # The folders that say which part a picture belongs to, here and in public archives.
 PART_WORDS = {
     word: part
-    for part, start in (("train", "train"), ("test", "test"))
-    for word in (f"seg_{start}", start, f"{start}ing")
+    for part in ("train", "test")
+    for word in (f"seg_{part}", part, f"{part}ing")
 }
 
 
@@ -31,6 +42,31 @@ class PublicSet:
     file: str
     known_by: str
     megabytes: int  # that downloading and unpacking need together
+
+    def by_hand(self) -> str:
+        """Say how to get the set without this command's download."""
+        return (
+            f"By hand:\n"
+            f"  1. With a browser, from {self.page}\n"
+            f"     get {self.file}.\n"
+            f"  2. scenecam fetch {self.name} --from path/to/that/file\n"
+            f"The file may lie anywhere and have any name: it is known by "
+            f"{self.known_by}.\n"
+            f"A folder will do too, if it has a train and a test part with the folders "
+            f" {', '.join(self.classes)};\nlying as data/{self.name}/"
+            f"{self.parts['train']}/{self.classes[0]}/..., it is found without this "
+            "command."
+        )
+
+    def say(self, counts: Mapping[str, int]) -> str:
+        """Say how many pictures each part has, and of how many."""
+        said = []
+        for part, number in counts.items():
+            whole = self.pictures.get(part, number)
+            of = f" of {whole:,}" if whole != number else ""
+            where = "in all" if part == "all" else f"to {part}"
+            said.append(f"{counted(number, self.things)}{of} {where}")
+        return " and ".join(said)
 
 
 SETS = {
@@ -59,90 +95,97 @@ SETS = {
 }
 
 
-def by_hand(wanted: PublicSet) -> str:
-    """Say how to get the set without this command's download."""
-    inner = wanted.parts["train"]
-    return (
-        f"By hand:\n"
-        f"  1. With a browser, from {wanted.page}\n"
-        f"     get {wanted.file}.\n"
-        f"  2. scenecam fetch {wanted.name} --from path/to/that/file\n"
-        f"The file may lie anywhere and have any name: it is known by "
-        f"{wanted.known_by}.\nA folder will do too, if it has a train and a test part "
-        f"with the folders {', '.join(wanted.classes)};\nlying as data/{wanted.name}/"
-        f"{inner}/{wanted.classes[0]}/..., it is found without this command."
-    )
+def target(wanted: PublicSet, found: Counter[str], name: str) -> Path | None:
+    """Return the place in the set for the file of this name in an archive, or None.
+
+    It depends on the last folder that is a class, and on the first that is a part; all
+    others, such as doubled ones, make no difference. Counts in `found` what there is.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    if hidden or path.suffix.lower() not in folders.PICTURE_SUFFIXES:
+        return None
+    found["/".join(path.parts[-3:-1]) or "no folder"] += 1
+    words = [word.lower() for word in path.parts[:-1]]
+    part = next((PART_WORDS[word] for word in words if word in PART_WORDS), None)
+    label = next((word for word in words[::-1] if word in wanted.classes), None)
+    return Path(wanted.parts[part], label, path.name) if part and label else None
 
 
-class Sorter:
-    """Decides by its name where a picture of an archive belongs."""
+def what_is_there(wanted: PublicSet, place: Path, again: bool) -> str | None:
+    """Return a sentence about a set that lies there already, or None to go on.
 
-    def __init__(self, wanted: PublicSet):
-        self.wanted = wanted
-        self.kept: Counter[tuple[str, str]] = Counter()
-        self.found: Counter[str] = Counter()
+    Raises ValueError for what this command did not put there and would have to replace.
+    """
+    mend_folder(place)
+    shown = shown_path(place)
+    if place.is_file():
+        raise ValueError(f"{shown} is a file, not a folder. Move it away first.")
+    entries = sorted(path.name for path in place.glob("[!.]*"))
+    card = None
+    with contextlib.suppress(OSError, ValueError):
+        card = json.loads((place / CARD).read_text(encoding="utf-8"))
+    if not entries or (again and card):
+        return None
+    roots = folders.find_roots(place)
+    if again or not roots:
+        raise ValueError(
+            f"{shown} holds what this command did not put there "
+            f"({', '.join(entries[:4])}). Move it away first; then it can be named: "
+            f"scenecam fetch {wanted.name} --from PATH"
+        )
+    counts = {part: len(folders.list_pictures(root)) for part, root in roots.items()}
+    told = f"{shown} is there already, with {wanted.say(counts)}."
+    if card and card.get("pictures") != counts:
+        return f"{told} Some have come or gone since; --again puts the set back."
+    return f"{told} Nothing to do; --again fetches it anew." if card else told
 
-    def target(self, name: str) -> Path | None:
-        """Return the place in the set for the file of this name, or None.
 
-        It depends on the last folder, which is the class, and on the first that is the
-        name of a part; all others, such as doubled ones, make no difference.
-        """
-        above = PurePosixPath(name.replace("\\", "/")).parts
-        if any(part.startswith((".", "__MACOSX")) for part in above):
-            return None
-        suffix = PurePosixPath(above[-1]).suffix.lower() if above else ""
-        if suffix not in folders.PICTURE_SUFFIXES:
-            return None
-        words = [word.lower() for word in above[:-1]]
-        part = next((PART_WORDS[word] for word in words if word in PART_WORDS), None)
-        label = next((w for w in reversed(words) if w in self.wanted.classes), None)
-        if part is None or label is None:
-            self.found["/".join(above[-3:-1]) or "no folder"] += 1
-            return None
-        return Path(self.wanted.parts[part], label, above[-1])
+def build(wanted: PublicSet, place: Path, source: Path, origin: str) -> None:
+    """Put what `source` holds of a set to its place, in the stead of what lies there.
 
-    def keep(self, target: Path) -> None:
-        """Count a picture that was written."""
-        folder = target.parent.parent.as_posix()
-        part = next(part for part, at in self.wanted.parts.items() if at == folder)
-        self.kept[part, target.parent.name] += 1
-
-    def counts(self) -> dict[str, int]:
-        """Return how many pictures each part has."""
-        return {
-            part: sum(number for key, number in self.kept.items() if key[0] == part)
-            for part in self.wanted.parts
-        }
-
-    def check(self, origin: str) -> None:
-        """Raise ValueError if a class of a part has no pictures."""
+    Raises
+    ------
+    ValueError
+        As `archives.read_pictures`, and if it is not the set.
+    ConnectionError
+        If it was downloaded from the set's page and is not the whole set.
+    """
+    found: Counter[str] = Counter()
+    pictures = archives.read_pictures(source, lambda name: target(wanted, found, name))
+    pictures = with_progress(pictures, sum(wanted.pictures.values()))
+    with whole_folder(place) as new:
+        for name, inner, content in pictures:
+            path = new / inner
+            if path.exists():
+                raise ValueError(
+                    f"two pictures would both become {inner.as_posix()}, the second is "
+                    f"{name}. Name an archive or a folder that holds the set once."
+                )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        parts = {part: new / folder for part, folder in wanted.parts.items()}
+        counts = {part: len(list(root.glob("*/*"))) for part, root in parts.items()}
+        short = [part for part, n in wanted.pictures.items() if counts[part] < n]
+        if short and origin == wanted.page:
+            raise ConnectionError(
+                f"what was downloaded holds {wanted.say(counts)}. {wanted.by_hand()}"
+            )
         missing = [
             f"{part}/{label}"
-            for part in self.wanted.parts
-            for label in self.wanted.classes
-            if not self.kept[part, label]
+            for part, root in parts.items()
+            for label in wanted.classes
+            if not (root / label).exists()
         ]
-        if not missing:
-            return
-        found = Counter({"/".join(key): number for key, number in self.kept.items()})
-        found.update(self.found)
-        listed = [f"{folder} ({n:,})" for folder, n in found.most_common(8)]
-        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-        raise ValueError(
-            f"{origin} is not the set of {self.wanted.things}s: it has no pictures in "
-            f"{', '.join(missing)}. Found: {', '.join(listed) or 'no pictures'}{more}. "
-            f"Expected: the folders {', '.join(self.wanted.classes)}, in a train part "
-            f"and in a test part. The set is at {self.wanted.page}"
-        )
-
-
-def say_counts(counts: Mapping[str, int], wanted: PublicSet) -> str:
-    """Say how many pictures there are, and of how many."""
-    said = []
-    for part, number in counts.items():
-        whole = wanted.pictures.get(part, number)
-        of = f" of {whole:,}" if whole != number else ""
-        word = counted(number, wanted.things)
-        said.append(f"{word}{of} {'in all' if part == 'all' else f'to {part}'}")
-    return " and ".join(said)
+        if missing:
+            listed = [f"{folder} ({n:,})" for folder, n in found.most_common(8)]
+            more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+            raise ValueError(
+                f"{origin} is not the set of {wanted.things}s: it has no pictures in "
+                f"{', '.join(missing)}. Found: {', '.join(listed) or 'no pictures'}"
+                f"{more}. Expected: the folders {', '.join(wanted.classes)}, in a "
+                f"train part and in a test part. The set is at {wanted.page}"
+            )
+        card = {"set": wanted.name, "from": origin, "pictures": counts}
+        (new / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    print(f"{shown_path(place)}: {wanted.say(counts)}.")

@@ -45,15 +45,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder to fill; at the end it takes the place of `path`.
 
     After an error, or a kill at any moment, what was there before is there again, at
-    the latest when the next run begins.
+    the latest when the next run begins or calls `mend_folder`.
     """
-    partial, old = (
-        path.with_name(f".{word}.{path.name}") for word in ("partial", "old")
-    )
-    if old.exists() and not path.exists():
-        os.replace(old, path)  # a run was killed between the two moves
-    for left in (partial, old):
-        shutil.rmtree(left, ignore_errors=True)
+    partial, old = mend_folder(path)
     partial.mkdir(parents=True)
     try:
         yield partial
@@ -61,7 +55,16 @@ def whole_folder(path: Path) -> Iterator[Path]:
             os.replace(path, old)
         os.replace(partial, path)
     finally:
-        if old.exists() and not path.exists():
-            os.replace(old, path)
-        for left in (partial, old):
-            shutil.rmtree(left, ignore_errors=True)
+        mend_folder(path)
+
+
+def mend_folder(path: Path) -> tuple[Path, Path]:
+    """Remove what a killed `whole_folder` left; return its two places, now free."""
+    partial, old = (
+        path.with_name(f".{word}.{path.name}") for word in ("partial", "old")
+    )
+    if old.exists() and not path.exists():
+        os.replace(old, path)  # it was killed between the two moves
+    for left in (partial, old):
+        shutil.rmtree(left, ignore_errors=True)
+    return partial, old

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import hashlib
 import io
 import json
 import os
@@ -26,7 +27,8 @@ from set_server import PAGE, SetServer
 
 from scenecam import data
 from scenecam._data import folders
-from scenecam_cli import archives, downloads, fetching
+from scenecam_cli import archives, run_folder, sets
+from scenecam_cli import fetch as command
 from scenecam_cli import main as cli
 
 SCENES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
@@ -43,22 +45,26 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "cache_folders", lambda: (tmp_path / "cache",))
     for variable in ("SCENECAM_SCENES", "SCENECAM_ANIMALS"):
         monkeypatch.delenv(variable, raising=False)
-    for name, whole in fetching.SETS.items():
+    for name, whole in sets.SETS.items():
         small = dataclasses.replace(whole, pictures=COUNTS, megabytes=1)
-        monkeypatch.setitem(fetching.SETS, name, small)
-    monkeypatch.setattr(downloads, "SILENT_SECONDS", 0.5)
-    monkeypatch.setattr(downloads, "sleep", lambda seconds: None)
+        monkeypatch.setitem(sets.SETS, name, small)
+    monkeypatch.setattr(command, "TIMEOUT", (5, 0.5))
+    monkeypatch.setattr(command, "sleep", lambda seconds: None)
+    # The command sets these for its own process.
+    for variable in ("KAGGLEHUB_CACHE", "KAGGLEHUB_VERBOSITY", "TQDM_MININTERVAL"):
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
     return root
 
 
 @pytest.fixture
 def server(monkeypatch):
-    """The server, where kagglehub and Keras look for the network."""
+    """The server, where kagglehub and pooch look for the network."""
     kaggle = pytest.importorskip("kagglesdk.kaggle_env")
     served = SetServer()
     places = kaggle._env_to_endpoint
     monkeypatch.setitem(places, kaggle.KaggleEnv.PROD, served.url)
-    monkeypatch.setattr(downloads, "CIFAR", f"{served.url}/cifar.tar.gz")
+    monkeypatch.setattr(command, "CIFAR", f"{served.url}/cifar.tar.gz")
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", "/nowhere")
     yield served
     served.stop()
@@ -109,9 +115,8 @@ def write_cifar(path, monkeypatch=None):
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     if monkeypatch:
-        checksum = archives._sha256(io.BytesIO(path.read_bytes()))
+        checksum = hashlib.sha256(path.read_bytes()).hexdigest()
         monkeypatch.setattr(archives, "CIFAR_SHA256", checksum)
-        monkeypatch.setattr(downloads, "CIFAR_SHA256", checksum)
     return seen
 
 
@@ -437,7 +442,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
 
 def test_room_is_looked_for_first(project, photos, capsys, monkeypatch):
     usage = shutil.disk_usage(project)._replace(free=100)
-    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     for words in (("--from", photos), ("--from", packed(photos)), ()):
         assert fetch("photos", *words) == 1
         error = capsys.readouterr().err
@@ -448,9 +453,8 @@ def test_room_is_looked_for_first(project, photos, capsys, monkeypatch):
 def test_a_disk_that_becomes_full_is_a_sentence(project, photos, capsys, monkeypatch):
     def full(*words):
         raise OSError(errno.ENOSPC, "No space left on device")
-        yield
 
-    monkeypatch.setattr(fetching, "_write", full)
+    monkeypatch.setattr(sets.Path, "write_bytes", full)
     assert fetch("photos", "--from", photos) == 1
     assert "the disk became full. Make room" in capsys.readouterr().err
     assert nothing_but(project)
@@ -458,7 +462,7 @@ def test_a_disk_that_becomes_full_is_a_sentence(project, photos, capsys, monkeyp
 
 def test_two_at_once_are_kept_apart(project, photos, capsys):
     pytest.importorskip("fcntl")
-    with fetching.results.locked(project / "data"):
+    with run_folder.locked(project / "data"):
         assert fetch("photos", "--from", photos) == 2
     assert "another run is writing to" in capsys.readouterr().err
     assert fetch("photos", "--from", photos) == 0
@@ -474,16 +478,19 @@ def large(photos):
 
 
 def test_photographs_through_kagglehub(project, photos, server, capsys):
+    from requests.adapters import HTTPAdapter
+
+    send = HTTPAdapter.send
     server.content = packed(photos).read_bytes()
     assert fetch("photos") == 0
     assert counts(project / "data" / "photos") == COUNTS
     assert nothing_but(project, "photos")
     card = json.loads((project / "data" / "photos" / "fetched.json").read_text())
     assert card["from"].startswith("https://www.kaggle.com/datasets/puneet6060/")
-    assert "KAGGLEHUB_CACHE" not in os.environ
+    assert HTTPAdapter.send is send
 
 
-def test_animals_through_keras(project, tmp_path, server, monkeypatch):
+def test_animals_through_pooch(project, tmp_path, server, monkeypatch):
     seen = write_cifar(tmp_path / "cifar.tar.gz", monkeypatch)
     server.content = (tmp_path / "cifar.tar.gz").read_bytes()
     server.plan = ["truncate", "page", "stall", "ok"]
@@ -584,11 +591,12 @@ def test_without_kagglehub_it_says_how_to_install_it(project, capsys, monkeypatc
 DRIVER = """
 import dataclasses, os, signal, sys, time
 from pathlib import Path
-from scenecam import archives, cli, data, downloads, fetching
+from scenecam import data
+from scenecam_cli import archives, main, sets
 root, moves, source, server = Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
 data.project_root = lambda: root
-for name, whole in fetching.SETS.items():
-    fetching.SETS[name] = dataclasses.replace(
+for name, whole in sets.SETS.items():
+    sets.SETS[name] = dataclasses.replace(
         whole, pictures={"train": 12, "test": 6}, megabytes=1
     )
 real, read = os.replace, archives.read_pictures
@@ -608,7 +616,7 @@ if server:
     kaggle._env_to_endpoint[kaggle.KaggleEnv.PROD] = server
 words = ["--from", source] if source else []
 print("started", flush=True)
-sys.exit(cli.main(["fetch", "photos", "--again", *words]))
+sys.exit(main.main(["fetch", "photos", "--again", *words]))
 """
 
 
