@@ -2,6 +2,7 @@
 numbers is in test_cam_identities.py."""
 
 import gc
+import re
 import resource
 import weakref
 
@@ -13,7 +14,7 @@ from cam_identities import METHODS, assert_close
 from conftest import ROOT
 
 from scenecam import cam
-from scenecam._engine import methods
+from scenecam._engine import methods, passes
 from scenecam.images import upsample_map
 
 RNG = np.random.default_rng(1)
@@ -90,6 +91,15 @@ def test_the_functions_of_two_arrays_are_what_class_maps_computes(method):
     assert_close(found[:, 2], expected)
 
 
+def test_chapter_7_prints_the_functions_that_run():
+    (printed,) = re.findall(
+        r"for function in \((.*)\):.*\n.*getsource",
+        (ROOT / "book" / "07-grad-cam.ipynb").read_text(encoding="utf-8"),
+    )
+    shown = [getattr(cam, name) for name in re.findall(r"cam\.(\w+)", printed)]
+    assert methods.FOLDED["grad_cam"] in shown and passes.weighted_sum in shown
+
+
 def test_several_methods_come_from_one_call():
     found = cam.class_maps(MODELS["gap"], IMAGES, method=("cam", "hires_cam"))
     assert list(found) == ["cam", "hires_cam"]
@@ -116,9 +126,9 @@ def test_classes_can_be_chosen():
 
 def test_more_classes_than_fit_into_one_pass(monkeypatch):
     every = cam.class_maps(gap_model(), IMAGES, layers=LAYERS)
-    monkeypatch.setattr(cam, "CLASSES_PER_PASS", 3)  # 4 classes: 2 passes of 2
+    monkeypatch.setattr(passes, "CLASSES_PER_PASS", 3)  # 4 classes: 2 passes of 2
     two = cam.class_maps(gap_model(), IMAGES, layers=LAYERS)
-    monkeypatch.setattr(cam, "CLASSES_PER_PASS", 1)
+    monkeypatch.setattr(passes, "CLASSES_PER_PASS", 1)
     some = cam.class_maps(gap_model(), IMAGES, layers=LAYERS, classes=[3, 1, 2])
     for layer in LAYERS:
         assert_close(two[layer], every[layer], 1e-6)

@@ -118,8 +118,8 @@ def next_class(model, classes, pictures):
     return (asked.check_classes(model, classes, pictures) + 1) % count
 
 
-def guided_pass(*arguments, **options):
-    return passes.compile_pass(*arguments, **options, guided=True)
+def guided_pass(*arguments, compile_pass=passes.compile_pass, guided):
+    return compile_pass(*arguments, guided=True)
 
 
 def gradients_of_another_layer(gradients):
@@ -191,7 +191,7 @@ FAULTS = {
         {"cam_sums_to_the_logit", "hires_cam_sums_to_the_logit"},
     ),
     "guided gradients in the pass": (
-        replace(cam, "compile_pass", guided_pass),
+        replace(passes, "compile_pass", guided_pass),
         {"linear_in_the_target"},
     ),
     "gradients of another layer": (

@@ -32,13 +32,7 @@ from scenecam._engine.methods import (
     weighted_sum,
     xgrad_cam,
 )
-from scenecam._engine.passes import (
-    batches,
-    compile_pass,
-    compile_score,
-    dtype_of,
-    read_model,
-)
+from scenecam._engine.passes import compile_score, dtype_of, fold_pass, read_model
 from scenecam.images import upsample_map
 
 __all__ = [
@@ -56,9 +50,6 @@ __all__ = [
     "weighted_sum",
     "xgrad_cam",
 ]
-
-# Backward passes unrolled into one compiled pass; more classes take several passes.
-CLASSES_PER_PASS = 16
 
 
 def class_maps(
@@ -124,13 +115,14 @@ def class_maps(
     images = check_pictures(model, images)
     chosen = check_classes(model, classes, len(images))
     check_batch_size(batch_size)
-    found: dict = {name: {} for name in methods}
-    folded = tuple(name for name in methods if name in FOLDED)
-    if folded:
-        _fold_pass(found, model, images, folded, names, chosen, batch_size)
+    asked, size = (model, images, names, chosen), {"batch_size": batch_size}
+    folds = {name: FOLDED[name] for name in methods if name in FOLDED}
+    found = fold_pass(*asked, folds, **size) if folds else {}
     if "score_cam" in methods:
-        _score_pass(found["score_cam"], model, images, names, chosen, batch_size)
-    return found[method] if isinstance(method, str) else found
+        found["score_cam"] = _score_pass(*asked, **size)
+    if isinstance(method, str):
+        return found[method]
+    return {name: found[name] for name in methods}
 
 
 def average_layers(
@@ -178,40 +170,9 @@ def average_layers(
     return total / len(arrays)
 
 
-def _fold_pass(found, model, images, methods, layers, chosen, batch_size) -> None:
-    """Run the compiled pass over the pictures and put the maps into `found`."""
-
-    def fold(activations: tf.Tensor, gradients: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {name: FOLDED[name](activations, gradients) for name in methods}
-
-    def finish(activations: tf.Tensor, folded: tf.Tensor) -> tf.Tensor:
-        of_channels = folded.shape.rank == 3
-        return weighted_sum(activations, folded) if of_channels else folded
-
-    wanted = chosen.shape[1]
-    rounds = -(-wanted // CLASSES_PER_PASS)
-    count = -(-wanted // rounds)  # classes per round; the last is filled up
-    dtype = dtype_of(images)
-    step = keep(
-        model,
-        ("maps", methods, tuple(layers), count, dtype),
-        lambda: compile_pass(model, layers, count, dtype, fold, finish=finish),
-    )
-    columns = np.minimum(np.arange(rounds * count), wanted - 1).reshape(rounds, count)
-    for number, batch in enumerate(batches(images, batch_size)):
-        rows = slice(number * batch_size, (number + 1) * batch_size)
-        for some in columns:
-            part = step(batch, tf.convert_to_tensor(chosen[rows][:, some]))
-            for layer, by_method in part.items():
-                for method, maps in by_method.items():
-                    shape = (*chosen.shape, *maps.shape[2:])
-                    place = found[method]
-                    place.setdefault(layer, np.empty(shape, np.float32))
-                    place[layer][rows, some] = maps.numpy()
-
-
-def _score_pass(found, model, images, layers, chosen, batch_size) -> None:
-    """Mask every picture by every channel, score it, and put the maps into `found`."""
+def _score_pass(model, images, layers, chosen, *, batch_size) -> dict:
+    """Mask every picture by every channel and score it; return the maps by layer."""
+    found: dict[str, np.ndarray] = {}
     dtype = dtype_of(images)
     score = keep(model, ("score", dtype), lambda: compile_score(model, dtype))
     for index, classes in enumerate(chosen):
@@ -229,6 +190,7 @@ def _score_pass(found, model, images, layers, chosen, batch_size) -> None:
             maps = score_cam(activations, of_classes[None])[0]
             shape = (*chosen.shape, *maps.shape[1:])
             found.setdefault(layer, np.empty(shape, np.float32))[index] = maps.numpy()
+    return found
 
 
 def _check_methods(method: str | Sequence[str]) -> tuple[str, ...]:

@@ -13,17 +13,10 @@ classes as second axis.
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from scenecam._engine.anatomy import anatomy_of, keep
-from scenecam._engine.asked import check_batch_size, check_classes, check_pictures
-from scenecam._engine.passes import (
-    PIXELS,
-    batches,
-    compile_pass,
-    dtype_of,
-    read_model,
-)
+from scenecam._engine.anatomy import anatomy_of
+from scenecam._engine.asked import check_classes, check_pictures
+from scenecam._engine.passes import PIXELS, fold_pass, read_model
 from scenecam.cam import class_maps
 from scenecam.images import upsample_map
 
@@ -260,20 +253,10 @@ def occlusion(
 
 
 def _pixel_gradients(model, images, chosen, batch_size, *, guided=False) -> np.ndarray:
-    check_batch_size(batch_size)
-    count, dtype = chosen.shape[1], dtype_of(images)
-    step = keep(
-        model,
-        ("pixels", guided, count, dtype),
-        lambda: compile_pass(
-            model, [PIXELS], count, dtype, lambda _, g: {"gradient": g}, guided=guided
-        ),
-    )
-    parts = []
-    for number, batch in enumerate(batches(images, batch_size)):
-        rows = slice(number * batch_size, (number + 1) * batch_size)
-        parts.append(step(batch, tf.constant(chosen[rows]))[PIXELS]["gradient"])
-    return np.concatenate(parts)
+    folds = {"gradient": lambda activations, gradients: gradients}
+    settings = {"batch_size": batch_size, "guided": guided}
+    found = fold_pass(model, images, [PIXELS], chosen, folds, **settings)
+    return found["gradient"][PIXELS]
 
 
 def _logits(model, images: np.ndarray, batch_size: int) -> np.ndarray:

@@ -77,22 +77,12 @@ def is_graph(layer: Any) -> bool:
 def tap_model(model: keras.Model, listen: Callable, *, prefix: str = "") -> keras.Model:
     """Put a listener on every layer of a model without changing the model.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Functional or Sequential, with one input and one output.
-    listen : callable
-        ``listen(call) -> output``: receives every `Call` in the order of execution, a
-        nested model's own call after those of its layers, and returns what the next
-        layer shall receive (``call.output`` to change nothing). It is called with
-        symbolic tensors, too, while the taps are put together.
-    prefix : str
-        Put before every layer name to make its path.
-
-    Returns
-    -------
-    keras.Model
-        Computes what `model` computes, with the same layers; takes float32 pictures.
+    ``listen(call) -> output`` receives every `Call` in the order of execution, a nested
+    model's own call after those of its layers, and returns what the next layer shall
+    receive (``call.output`` to change nothing). It is called with symbolic tensors,
+    too, while the taps are put together. `prefix` stands before every layer's name to
+    make its path. The model that is returned has the same layers, and takes float32
+    pictures.
     """
 
     def tap(layer: Any) -> Tap:

@@ -29,7 +29,11 @@ def weighted_sum(activations: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     Weights (n, channels) give one map (n, h, w) for each picture; weights of c classes,
     (n, c, channels), give c maps (n, c, h, w).
     """
-    return tf.einsum("nhwk,n...k->n...hw", activations, weights)
+    if weights.shape.rank == 2:
+        return tf.einsum("nhwk,nk->nhw", activations, weights)
+    n, h, w, k = tf.unstack(tf.shape(activations))
+    cells = tf.reshape(activations, (n, h * w, k))
+    return tf.reshape(tf.matmul(weights, cells, transpose_b=True), (n, -1, h, w))
 
 
 def mean_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

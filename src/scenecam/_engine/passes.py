@@ -1,11 +1,11 @@
 """From pictures and classes to activations, gradients and logits, in compiled passes.
 
-`Listening` hands out what the layers of a model give, and the logits. `compile_pass` is
+`Listening` hands out what the layers of a model give, and the logits. `fold_pass` is
 the engine: one forward pass and one backward pass per class, whatever the number of
 layers. What is made of the two arrays is handed to it as a function.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -21,9 +21,13 @@ from scenecam._engine.anatomy import (
     tap_model,
 )
 from scenecam._engine.asked import check_batch_size, check_pictures
+from scenecam._engine.methods import weighted_sum
 
 # In the place of a layer's name: the picture itself, as float32.
 PIXELS = "<pixels>"
+
+# Backward passes unrolled into one compiled pass; more classes take several passes.
+CLASSES_PER_PASS = 16
 
 
 class Listening:
@@ -188,9 +192,8 @@ def compile_pass(
     layers: Sequence[str],
     count: int,
     dtype: str,
-    fold: Callable,
+    folds: Mapping[str, Callable],
     *,
-    finish: Callable | None = None,
     guided: bool = False,
 ) -> Callable:
     """Compile one forward pass and one backward pass per class, for all layers at once.
@@ -200,34 +203,16 @@ def compile_pass(
     global average pooling and read by a dense layer, the gradient is that layer's
     kernel divided by the number of cells, so no backward pass is made for it.
 
-    Parameters
-    ----------
-    model, layers, guided
-        As in `Listening`.
-    count : int
-        How many classes per picture, c.
-    dtype : str
-        Of the pictures: "uint8" or "float32".
-    fold : callable
-        ``fold(activations, gradients)``, called inside the pass with float32 tensors
-        (n, h, w, channels): a layer's output and the gradient of one class's logit
-        there (of shape (n, 1, 1, channels) where every cell has the same). Returns a
-        dict of tensors with n as first axis.
-    finish : callable, optional
-        ``finish(activations, folded)``, called inside the pass with each tensor that
-        `fold` made, stacked over the classes as second axis; returns the final one.
-
-    Returns
-    -------
-    callable
-        ``step(images, classes)`` for tensors (n, h, w, 3) and int32 (n, c), -1 being
-        the class with the highest logit; n may differ from call to call. Returns a
-        dict: layer to what `fold` returned, with the classes as second axis: (n, c, h,
-        w).
+    Returns ``step(images, classes)`` for pictures (n, h, w, 3) of a `dtype` and int32
+    (n, `count`), -1 being the class with the highest logit; n may differ from call to
+    call. What it returns is described in `fold_pass`, as are the other parameters.
     """
     listening = Listening(model, layers, guided=guided)
     pooled = [name for name in layers if name in listening.anatomy.features]
     others = [name for name in layers if name not in pooled]
+
+    def fold(activations: tf.Tensor, gradients: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {name: each(activations, gradients) for name, each in folds.items()}
 
     def step(images: tf.Tensor, classes: tf.Tensor) -> dict[str, dict]:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
@@ -251,23 +236,25 @@ def compile_pass(
             name: pooled_gradients(listening.anatomy.head, classes, outputs[name])
             for name in pooled
         }
-
-        def one_class(index: int) -> dict[str, dict]:
+        every = []
+        for index in range(count):
             maps = {name: fold(outputs[name], known[name][index]) for name in pooled}
             if others:
-                target = tf.one_hot(
-                    classes[:, index], logits.shape[1], dtype=logits.dtype
+                chosen = classes[:, index]
+                maps |= backward(
+                    tf.one_hot(chosen, logits.shape[1], dtype=logits.dtype)
                 )
-                maps |= backward(target)
-            return {name: maps[name] for name in layers}
-
-        every = [one_class(index) for index in range(count)]
-        maps = tf.nest.map_structure(lambda *each: tf.stack(each, axis=1), *every)
-        if finish is None:
-            return maps
+            every.append({name: maps[name] for name in layers})
+        stacked = tf.nest.map_structure(lambda *each: tf.stack(each, axis=1), *every)
         return {
-            layer: {name: finish(outputs[layer], each) for name, each in folded.items()}
-            for layer, folded in maps.items()
+            layer: {
+                # Weights of channels: one product makes the maps of all classes.
+                name: weighted_sum(outputs[layer], each)
+                if each.shape.rank == 3
+                else each
+                for name, each in folded.items()
+            }
+            for layer, folded in stacked.items()
         }
 
     return compiled(
@@ -275,6 +262,58 @@ def compile_pass(
         tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype),
         tf.TensorSpec((None, count), tf.int32),
     )
+
+
+def fold_pass(
+    model: keras.Model,
+    images: np.ndarray,
+    layers: Sequence[str],
+    chosen: np.ndarray,
+    folds: Mapping[str, Callable],
+    *,
+    batch_size: int,
+    guided: bool = False,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Fold activations and gradients of checked pictures for their `chosen` classes.
+
+    Parameters
+    ----------
+    model, layers, guided
+        As in `Listening`.
+    images, chosen, batch_size
+        From `asked`: pictures, their classes (n, k), and how many go in together.
+    folds : mapping of str to callable
+        ``fold(activations, gradients)``, called inside the pass with float32 tensors
+        (n, h, w, channels): a layer's output and the gradient of one class's logit
+        there (of shape (n, 1, 1, channels) where every cell has the same). Returns a
+        weight for each channel, (n, channels), or what is wanted itself.
+
+    Returns
+    -------
+    dict of str to dict of str to ndarray of shape (n, k, ...), float32
+        By name of the fold, then by layer.
+    """
+    check_batch_size(batch_size)
+    wanted, dtype = chosen.shape[1], dtype_of(images)
+    rounds = -(-wanted // CLASSES_PER_PASS)
+    count = -(-wanted // rounds)  # classes per round; the last is filled up
+    step = keep(
+        model,
+        ("fold", tuple(folds), tuple(layers), count, dtype, guided),
+        lambda: compile_pass(model, layers, count, dtype, folds, guided=guided),
+    )
+    columns = np.minimum(np.arange(rounds * count), wanted - 1).reshape(rounds, count)
+    found: dict = {name: {} for name in folds}
+    for number, batch in enumerate(batches(images, batch_size)):
+        rows = slice(number * batch_size, (number + 1) * batch_size)
+        for some in columns:
+            part = step(batch, tf.convert_to_tensor(chosen[rows][:, some]))
+            for layer, folded in part.items():
+                for name, values in folded.items():
+                    shape = (*chosen.shape, *values.shape[2:])
+                    found[name].setdefault(layer, np.empty(shape, np.float32))
+                    found[name][layer][rows, some] = values.numpy()
+    return found
 
 
 def pooled_gradients(
