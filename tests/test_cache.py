@@ -46,7 +46,6 @@ def test_what_is_kept_comes_back_as_a_memory_map(tmp_path, masks, paths):
     found = cache.find([tmp_path], "set", "a" * 64)
     held = cache.in_memory(
         records(masks=masks, paths=paths),
-        total=10,
         size=SIZE,
         class_names=NAMES,
         masks=masks,
@@ -59,8 +58,10 @@ def test_what_is_kept_comes_back_as_a_memory_map(tmp_path, masks, paths):
 
 
 def test_fewer_records_than_announced_are_kept_as_they_are(tmp_path):
-    about = {"total": 50, "size": SIZE, "class_names": NAMES}
-    kept = cache.keep([tmp_path], "set", "k" * 64, lambda: records(7), **about)
+    about = {"size": SIZE, "class_names": NAMES}
+    kept = cache.keep(
+        [tmp_path], "set", "k" * 64, lambda: records(7), total=50, **about
+    )
     assert len(kept) == 7 and kept == cache.in_memory(records(7), **about)
 
 
@@ -77,7 +78,7 @@ def test_a_new_key_replaces_the_old_entry_and_no_other(tmp_path):
     assert (tmp_path / "runs").is_dir()
 
 
-@pytest.mark.parametrize("file", ["images.u8", "masks.u8", "index.json"])
+@pytest.mark.parametrize("file", ["images.npy", "masks.npy", "index.json"])
 @pytest.mark.parametrize("harm", ["cut", "gone", "garbled"])
 def test_a_damaged_entry_is_made_again(tmp_path, file, harm):
     keep([tmp_path], masks=True)
@@ -93,7 +94,7 @@ def test_a_damaged_entry_is_made_again(tmp_path, file, harm):
     assert isinstance(kept.images, np.memmap)
     assert cache.find([tmp_path], "set", "a" * 64) == kept
     assert kept == cache.in_memory(
-        records(masks=True), total=10, size=SIZE, class_names=NAMES, masks=True
+        records(masks=True), size=SIZE, class_names=NAMES, masks=True
     )
 
 
@@ -141,7 +142,7 @@ def test_a_disk_known_to_be_too_small_is_not_begun(tmp_path, monkeypatch):
 PROGRAM = """
     import os, resource, signal, sys, time, warnings
     import numpy as np
-    from scenecam import cache
+    from scenecam._data import cache
 
     folder, mode = sys.argv[1:]
     if mode == "full":
@@ -226,6 +227,28 @@ def test_a_key_depends_on_every_part_and_their_borders():
     }
     assert len(keys) == 4
     assert cache.digest("sea\udcff") != cache.digest("sea")
+
+
+def test_code_is_told_from_what_is_said_about_it(tmp_path):
+    code = 'def f(x):\n    """Add one."""\n    return x + 1\n'
+
+    def code_of(text):
+        (tmp_path / "a.py").write_text(text, "utf-8")
+        return cache.code_of(tmp_path / "a.py")
+
+    same = ["# ü\n" + code, code.replace("one", "1"), code.replace(" + 1", "+1  # 1")]
+    assert {code_of(text) for text in same} == {code_of(code)}
+    for other in (code.replace("+ 1", "+ 2"), code + "y = 'a'\n", code + "y = 'b'\n"):
+        assert code_of(other) != code_of(code)
+
+
+def test_an_entry_is_plain_numpy_files(tmp_path):
+    kept = keep([tmp_path], masks=True)
+    (entry,) = tmp_path.iterdir()
+    names = ["images.npy", "index.json", "masks.npy"]
+    assert sorted(path.name for path in entry.iterdir()) == names
+    np.testing.assert_array_equal(np.load(entry / "images.npy"), kept.images)
+    np.testing.assert_array_equal(np.load(entry / "masks.npy"), kept.masks)
 
 
 def test_names_are_made_plain():

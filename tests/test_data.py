@@ -4,6 +4,9 @@ import io
 import os
 import shutil
 import struct
+import subprocess
+import sys
+import textwrap
 import warnings
 import zlib
 from pathlib import Path
@@ -100,15 +103,46 @@ def test_a_changed_added_or_removed_picture_is_noticed(tmp_path, own_cache):
     assert len(list(own_cache.iterdir())) == 1  # what is out of date is gone
 
 
-def test_another_decoder_decodes_again(tmp_path, monkeypatch, no_decoding):
+DECODED = """
+    import sys
+    from pathlib import Path
+    from scenecam import data, images
+
+    read, opened = images.read_image, []
+    images.read_image = lambda path, **how: opened.append(path) or read(path, **how)
+    data.cache_folders = lambda: (Path(sys.argv[2]),)
+    data.load_folder(sys.argv[1], size=8)
+    print(len(opened))
+"""
+
+
+def test_another_decoder_decodes_again_and_another_comment_does_not(tmp_path):
     root = write_classes(tmp_path / "set", boat=2, car=2)
-    data.load_folder(root)
-    other = tmp_path / "images.py"
-    other.write_text("# another decoder\n")
-    no_decoding()
-    monkeypatch.setattr(images, "__file__", str(other))
-    with pytest.raises(AssertionError, match="decoded again"):
-        data.load_folder(root)
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    library = tmp_path / "src" / "scenecam"
+
+    def pictures_decoded():
+        command = [sys.executable, "-c", textwrap.dedent(DECODED)]
+        return int(
+            subprocess.run(
+                [*command, str(root), str(tmp_path / "kept")],
+                env=os.environ | {"PYTHONPATH": str(tmp_path / "src")},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+
+    assert [pictures_decoded(), pictures_decoded()] == [4, 0]
+    decoder = library / "_data" / "decoding.py"
+    for path in (library / "images.py", decoder):
+        text = path.read_text("utf-8")
+        path.write_text(text.replace('"""', '"""Now. ', 1) + "# Noted.\n", "utf-8")
+    assert pictures_decoded() == 0
+    text = decoder.read_text("utf-8")
+    assert "BILINEAR" in text
+    decoder.write_text(text.replace("BILINEAR", "BICUBIC"), "utf-8")
+    assert [pictures_decoded(), pictures_decoded()] == [4, 0]
 
 
 def test_folders_of_one_name_are_kept_apart(tmp_path):

@@ -223,7 +223,7 @@ def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
 
     def refuse(place):
         if Path(place).name == "car":  # chmod would not stop root
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(13, "Permission denied", str(place))
         return scandir(place)
 
     monkeypatch.setattr(os, "scandir", refuse)

@@ -18,7 +18,7 @@ import PIL
 
 from scenecam import images, synth
 from scenecam._data import cache as store
-from scenecam._data import folders
+from scenecam._data import decoding, folders
 from scenecam.scenes import SceneSet
 
 # The default sets: how many scenes, and the seed that draws them.
@@ -253,7 +253,7 @@ def _load_folder(path, size, split, count, class_names=None, cache=True) -> Scen
         skipped.clear()  # a second start, after a full disk, reports afresh
         return _decode(part.root, chosen, size, skipped)
 
-    about = {"total": total, "size": size, "class_names": tuple(part.files)}
+    about = {"size": size, "class_names": tuple(part.files)}
     name, key = _folder_entry(part, size)
     scenes = store.find(cache_folders(), name, key) if cache else None
     if scenes is not None:
@@ -268,7 +268,7 @@ def _load_folder(path, size, split, count, class_names=None, cache=True) -> Scen
                 shown = images.shown_path(path)
                 skipped[str(path)] = f"{shown} could not be read the first time."
     elif cache and chosen is part.files:
-        scenes = store.keep(cache_folders(), name, key, records, **about)
+        scenes = store.keep(cache_folders(), name, key, records, total=total, **about)
     else:
         scenes = store.in_memory(records(), **about)
     if skipped:
@@ -340,6 +340,6 @@ def _decode(root: Path, files: dict[str, list[str]], size, skipped: dict[str, st
 def _folder_entry(part: folders.Part, size) -> tuple[str, str]:
     """Return the cache's name for a part of a folder, and the key of its content."""
     place = f"{store.plain_name(part.root.name)}-{store.digest(part.root)[:8]}"
-    decoder = store.digest(PIL.__version__, Path(images.__file__).read_bytes())
-    key = store.digest(folders.fingerprint(part), tuple(part.files), size, decoder)
+    decoder = PIL.__version__, store.code_of(decoding.__file__)
+    key = store.digest(folders.fingerprint(part), tuple(part.files), size, *decoder)
     return f"{place}-{part.word}-{size[0]}x{size[1]}", key

@@ -7,9 +7,11 @@ a mask copies the chosen rows only: a set larger than memory can be split and sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from scenecam.images import check_images
 
 NO_CLASS = 255  # in a mask: this pixel belongs to none of the classes
 
@@ -56,11 +58,9 @@ class SceneSet:
     paths: tuple[str, ...] | None = None
 
     def __post_init__(self):
-        _check_pixels(self.images, "images", "(n, h, w, 3)", ndim=4)
+        check_images(self.images)
         labels = np.asarray(self.labels)
-        if labels.size == 0:
-            labels = labels.astype(np.int64)
-        if labels.dtype.kind not in "iu":
+        if labels.size and labels.dtype.kind not in "iu":
             raise TypeError(
                 f"labels must be integers, one per picture; received {labels.dtype}. "
                 "Give the index of each class in class_names."
@@ -78,7 +78,7 @@ class SceneSet:
         self._check_agreement()
 
     def _check_agreement(self):
-        number = len(self.images)
+        number = len(self)
         if self.labels.shape != (number,):
             raise ValueError(
                 f"labels must have shape ({number},), one per picture; "
@@ -95,7 +95,9 @@ class SceneSet:
                 f"class_names; received labels from {low} to {high}."
             )
         if self.masks is not None:
-            _check_pixels(self.masks, "masks", "(n, h, w)", ndim=3)
+            kind = getattr(self.masks, "dtype", type(self.masks).__name__)
+            if kind != np.uint8:
+                raise TypeError(f"masks must be uint8 (n, h, w); received {kind}.")
             if self.masks.shape != self.images.shape[:3]:
                 raise ValueError(
                     f"masks must have shape {self.images.shape[:3]}, as the images do; "
@@ -112,39 +114,46 @@ class SceneSet:
 
     def __getitem__(self, index) -> SceneSet:
         """Take a part: an int (a set of one), a slice, a mask or an index array."""
-        if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
-            if not -len(self) <= index < len(self):
-                raise IndexError(
-                    f"no picture {index} in a set of {len(self)}; "
-                    f"use {-len(self)}..{len(self) - 1}."
-                )
-            index = slice(int(index) % len(self), int(index) % len(self) + 1)
-        elif not isinstance(index, slice):
-            index = _as_positions(index, len(self))
+        rows = index if isinstance(index, slice) else self._rows(index)
         paths = self.paths
         if paths is not None:
-            positions = np.arange(len(self))[index]
-            paths = tuple(paths[position] for position in positions)
-        return SceneSet(
-            images=self.images[index],
-            labels=self.labels[index],
-            class_names=self.class_names,
-            masks=None if self.masks is None else self.masks[index],
+            paths = [paths[place] for place in np.arange(len(self))[rows]]
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            masks=None if self.masks is None else self.masks[rows],
             paths=paths,
         )
+
+    def _rows(self, index):
+        """Turn an int, a boolean mask or a list of ints into a slice or places."""
+        asked = np.asarray(index)
+        if asked.size == 0 and asked.dtype != bool:
+            asked = asked.astype(np.intp)
+        if asked.ndim > 1 or asked.dtype.kind not in ("biu" if asked.ndim else "iu"):
+            raise TypeError(
+                "a SceneSet is indexed by an int, a slice, a boolean mask or a list of "
+                f"ints; received {asked.dtype} of shape {asked.shape}."
+            )
+        if asked.dtype == bool and len(asked) != len(self):
+            raise ValueError(
+                f"a mask for this set needs {len(self)} entries; received {len(asked)}."
+            )
+        places = np.arange(len(self))[asked]
+        # One picture is a slice too: of a memory map it is a view and no copy.
+        return places if asked.ndim else slice(places, places + 1)
 
     def __eq__(self, other) -> bool:
         """Compare names, labels, pixels, masks and paths (this reads every pixel)."""
         if not isinstance(other, SceneSet):
             return NotImplemented
-        if (self.masks is None) != (other.masks is None):
-            return False
         return (
             self.class_names == other.class_names
             and self.paths == other.paths
             and np.array_equal(self.labels, other.labels)
             and np.array_equal(self.images, other.images)
-            and (self.masks is None or np.array_equal(self.masks, other.masks))
+            and np.array_equal(self.masks, other.masks)
         )
 
     __hash__ = None  # the pixels can change, so a set cannot be the key of a dictionary
@@ -168,7 +177,7 @@ class SceneSet:
         fraction : float
             Share of every class that goes into the second part, above 0 and below 1.
         seed : int
-            Chooses which pictures go; the same seed chooses the same ones.
+            Chooses which pictures go.
 
         Returns
         -------
@@ -199,25 +208,10 @@ class SceneSet:
         return self[~chosen], self[chosen]
 
     def per_class(self, count: int, seed: int = 0) -> SceneSet:
-        """Draw `count` pictures of every class, without repetition, in class order.
+        """Draw `count` pictures of every class: those of class 0, then of class 1...
 
-        Parameters
-        ----------
-        count : int
-            Pictures of each class, at least 1.
-        seed : int
-            Chooses the pictures. With one seed a larger `count` keeps the pictures of a
-            smaller one and adds to them.
-
-        Returns
-        -------
-        SceneSet
-            ``count * len(class_names)`` pictures: those of class 0, then class 1...
-
-        Raises
-        ------
-        ValueError
-            If a class has fewer than `count` pictures.
+        `seed` chooses them, without repetition; with one seed a larger `count` adds to
+        the pictures of a smaller one. ValueError if a class has fewer.
         """
         if count < 1:
             raise ValueError(f"count must be at least 1; received {count}.")
@@ -229,27 +223,6 @@ class SceneSet:
             )
         members = self._shuffled_members(seed)
         return self[np.concatenate([places[:count] for places in members])]
-
-    def balance(self, seed: int = 0) -> SceneSet:
-        """Keep as many pictures of every class as the smallest class has.
-
-        Which ones is chosen by `seed`; the order of the set is kept.
-
-        Raises
-        ------
-        ValueError
-            If some class has no picture at all.
-        """
-        smallest = min(self.counts().values(), default=0)
-        if smallest == 0:
-            raise ValueError(
-                f"a class without pictures cannot be balanced: {self.counts()}. "
-                "Add pictures of it, or leave it out of class_names."
-            )
-        kept = np.concatenate(
-            [members[:smallest] for members in self._shuffled_members(seed)]
-        )
-        return self[np.sort(kept)]
 
     def shuffle(self, seed: int = 0) -> SceneSet:
         """Return the same pictures in an order chosen by `seed` (this copies them)."""
@@ -264,39 +237,3 @@ class SceneSet:
             )
             for label in range(len(self.class_names))
         ]
-
-
-def _check_pixels(array, name: str, shape: str, *, ndim: int) -> None:
-    if not isinstance(array, np.ndarray):
-        raise TypeError(
-            f"{name} must be an array of shape {shape}; received a "
-            f"{type(array).__name__}. Use numpy.stack on a list of equal arrays."
-        )
-    if array.dtype != np.uint8:
-        raise TypeError(f"{name} must be uint8 {shape}; received {array.dtype}.")
-    if array.ndim != ndim or (ndim == 4 and array.shape[3] != 3):
-        raise ValueError(f"{name} must have shape {shape}; received {array.shape}.")
-
-
-def _as_positions(index, number: int) -> np.ndarray:
-    """Turn a boolean mask or a list of places into an array of places, checked."""
-    index = np.asarray(index)
-    if index.size == 0 and index.dtype.kind != "b":
-        index = index.astype(np.intp)
-    if index.ndim != 1 or index.dtype.kind not in "biu":
-        raise TypeError(
-            "a SceneSet is indexed by an int, a slice, a boolean mask or a list of "
-            f"ints; received {index.dtype} of shape {index.shape}."
-        )
-    if index.dtype.kind == "b":
-        if len(index) != number:
-            raise ValueError(
-                f"a mask for this set needs {number} entries; received {len(index)}."
-            )
-        return np.flatnonzero(index)
-    if index.size and not (-number <= index.min() and index.max() < number):
-        raise IndexError(
-            f"the set has {number} pictures; received places from {index.min()} to "
-            f"{index.max()}."
-        )
-    return index

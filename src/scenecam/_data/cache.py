@@ -7,8 +7,9 @@ disk that fills up while a map is written to would kill the process instead of r
 
 from __future__ import annotations
 
-import errno
+import ast
 import hashlib
+import io
 import json
 import os
 import re
@@ -16,13 +17,15 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
+from scenecam._data.whole import whole_folder
 from scenecam.scenes import SceneSet
 
-LAYOUT = "1"  # of an entry's files; another one makes all older entries unknown
+LAYOUT = "2"  # of an entry's files; another one makes all older entries unknown
 STALE_SECONDS = 3600  # a half-written entry without progress for so long was killed
 
 Record = tuple[np.ndarray, int, "np.ndarray | None", "str | None"]
@@ -32,6 +35,20 @@ def digest(*parts: object) -> str:
     """Return a key that changes when any of the parts does."""
     text = "\0".join(map(str, (LAYOUT, *parts)))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def code_of(file: str) -> str:
+    """Return what a Python file does: its text without comments and docstrings."""
+    tree = ast.parse(Path(file).read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    return ast.unparse(tree)
+
+
+def plain_name(text: str) -> str:
+    """Return a name that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9_]+", "_", text)[:60] or "_"
 
 
 def find(folders: Iterable[Path], name: str, key: str) -> SceneSet | None:
@@ -50,190 +67,131 @@ def keep(
     records: Callable[[], Iterable[Record]],
     *,
     total: int,
-    size: tuple[int, int],
-    class_names: tuple[str, ...],
-    masks: bool = False,
+    **about,
 ) -> SceneSet:
     """Write a set into the first folder that takes it, and return it memory-mapped.
 
-    Parameters
-    ----------
-    folders : iterable of Path
-        Where to keep it, best first. Where none can be written, one warning says so and
-        the set comes back in memory.
-    name, key : str
-        What the set is, and the digest of all that it depends on. Entries of the same
-        name and another key are out of date and are removed.
-    records : callable
-        Starts an iteration over (image, label, mask or None, path or None).
-    total : int
-        The most records there can be.
-    size : (int, int)
-        Height and width of every picture.
-    class_names : tuple of str
-        As in `SceneSet`.
-    masks : bool
-        Whether the records have masks.
-
-    Returns
-    -------
-    SceneSet
+    Where none of `folders`, best first, can be written, one warning says so and the set
+    comes back in memory. `name` and `key` say what the set is and, as a digest, all it
+    depends on: entries of that name and another key are out of date and are removed.
+    `records` starts the iteration that `in_memory` takes, of at most `total` records;
+    `about` are its other parameters.
     """
     trouble = []
     for folder in folders:
-        part = folder / f".{name}-{os.getpid()}-{time.monotonic_ns()}.part"
+        entry = _entry(folder, name, key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _clear_stale(folder)
-            _check_space(folder, total * size[0] * size[1] * (4 if masks else 3))
-            part.mkdir()
-            _write(part, records(), size, class_names, masks)
-            scenes = _put(part, _entry(folder, name, key))
-            _drop_outdated(folder, name, key)
+            _make_room(entry, name, total, **about)
+            with whole_folder(entry, shared=True) as partial:
+                _write(partial, records(), **about)
+            scenes = _open_entry(entry)
+            if scenes is None:
+                raise OSError("what was written cannot be read back")
             return scenes
         except OSError as error:
             trouble.append(f"{folder}: {error.strerror or error}")
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     if trouble:
         warnings.warn(
-            f"{name} could not be kept on disk ({'; '.join(trouble)}): it is held in "
-            "memory now and made again next time. Free some space, or make the folder "
-            "writable.",
+            f"{name} could not be kept on disk ({'; '.join(trouble)}) and is held in "
+            "memory now. Free some space, or make the folder writable.",
             stacklevel=2,
         )
-    return in_memory(
-        records(), total=total, size=size, class_names=class_names, masks=masks
-    )
+    return in_memory(records(), **about)
 
 
 def in_memory(
     records: Iterable[Record],
     *,
-    total: int,
     size: tuple[int, int],
     class_names: tuple[str, ...],
     masks: bool = False,
 ) -> SceneSet:
-    """Gather records in arrays; parameters as in `keep`."""
-    images = np.empty((total, *size, 3), np.uint8)
-    all_masks = np.empty((total, *size), np.uint8) if masks else None
-    labels, paths = [], []
-    for row, (image, label, mask, path) in enumerate(records):
-        images[row] = image
-        if masks:
-            all_masks[row] = mask
-        labels.append(label)
-        paths.append(path)
-    number = len(labels)
-    return SceneSet(
-        images=images[:number],
-        labels=np.array(labels, np.int64),
-        class_names=class_names,
-        masks=all_masks[:number] if masks else None,
-        paths=None if None in paths else tuple(paths),
-    )
+    """Gather records: (image, label, mask or None, path or None).
+
+    `size` is the height and width of every picture; `masks` says whether there are any.
+    """
+    shapes = _shapes(size, masks)
+    files = {kind: io.BytesIO() for kind in shapes}
+    about = _write_rows(files, records)
+    for kind, file in files.items():
+        pixels = np.frombuffer(file.getbuffer(), np.uint8)
+        about[kind] = pixels.reshape(-1, *shapes[kind])
+    return SceneSet(class_names=class_names, **about)
 
 
 def _entry(folder: Path, name: str, key: str) -> Path:
     return folder / f"{name}-{key[:24]}"
 
 
-def plain_name(text: str) -> str:
-    """Return a name that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9_]+", "_", text)[:60] or "_"
+def _shapes(size, masks: bool) -> dict[str, tuple[int, ...]]:
+    """Return what a set has of pixels, and the shape of one row of each."""
+    return {"images": (*size, 3)} | ({"masks": tuple(size)} if masks else {})
 
 
-def _write(part: Path, records, size, class_names, masks: bool) -> None:
-    labels, paths = [], []
-    with (
-        open(part / "images.u8", "wb") as pixels,
-        open(part / "masks.u8", "wb") as below,
-    ):
-        for image, label, mask, path in records:
-            pixels.write(np.ascontiguousarray(image))
-            if masks:
-                below.write(np.ascontiguousarray(mask))
-            labels.append(label)
-            paths.append(path)
-        for file in (pixels, below):
+def _write(partial: Path, records, *, size, class_names, masks=False) -> None:
+    """Stream records into ``.npy`` files, and write what is no pixel beside them."""
+    shapes = _shapes(size, masks)
+    with ExitStack() as stack:
+        files = {}
+        for kind in shapes:
+            files[kind] = stack.enter_context(open(partial / f"{kind}.npy", "wb"))
+        _write_headers(files, shapes, 0)
+        about = _write_rows(files, records)
+        _write_headers(files, shapes, len(about["labels"]))
+        index = stack.enter_context(open(partial / "index.json", "w", encoding="ascii"))
+        json.dump({"arrays": [*shapes], "class_names": class_names, **about}, index)
+        for file in (*files.values(), index):
             file.flush()
             os.fsync(file.fileno())
-    index = {
-        "size": size,
-        "class_names": class_names,
-        "labels": labels,
-        "paths": None if None in paths else paths,
-        "masks": masks,
-    }
-    with open(part / "index.json", "w", encoding="ascii") as file:
-        json.dump(index, file)
-        file.flush()
-        os.fsync(file.fileno())
+
+
+def _write_rows(files: dict, records: Iterable[Record]) -> dict:
+    """Append pictures, and masks if they have a file; return the labels and paths."""
+    labels, paths = [], []
+    for image, label, mask, path in records:
+        for file, rows in zip(files.values(), (image, mask), strict=False):
+            file.write(np.ascontiguousarray(rows))
+        labels.append(label)
+        paths.append(path)
+    return {"labels": labels, "paths": None if None in paths else paths}
+
+
+def _write_headers(files: dict, shapes: dict, number: int) -> None:
+    """Say how many rows follow; NumPy leaves room to say it again once it is known."""
+    for kind, file in files.items():
+        file.seek(0)
+        shape = (number, *shapes[kind])
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
 
 
 def _open_entry(entry: Path) -> SceneSet | None:
     """Map an entry, or return None where it is missing or not whole."""
     try:
-        index = json.loads((entry / "index.json").read_text("ascii"))
-        shape = (len(index["labels"]), *index["size"])
-        images = _map(entry / "images.u8", (*shape, 3))
-        return SceneSet(
-            images=images,
-            labels=np.array(index["labels"], np.int64),
-            class_names=tuple(index["class_names"]),
-            masks=_map(entry / "masks.u8", shape) if index["masks"] else None,
-            paths=index["paths"],
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        about = json.loads((entry / "index.json").read_text("ascii"))
+        for kind in about.pop("arrays"):
+            about[kind] = np.load(entry / f"{kind}.npy", mmap_mode="r")
+        return SceneSet(**about)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    if path.stat().st_size != np.prod(shape, dtype=np.int64):
-        raise ValueError(f"{path} has not the size that its index says.")
-    return np.memmap(path, np.uint8, "r", shape=shape)
-
-
-def _put(part: Path, entry: Path) -> SceneSet:
-    """Move a finished entry to its place and open it there."""
-    try:
-        os.rename(part, entry)
-    except OSError:
-        # Another process was faster, or something broken lies there.
-        scenes = _open_entry(entry)
-        if scenes is not None:
-            return scenes
-        shutil.rmtree(entry, ignore_errors=True)
-        os.rename(part, entry)
-    scenes = _open_entry(entry)
-    if scenes is None:
-        raise OSError(errno.EIO, "what was written there cannot be read back")
-    return scenes
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise OSError(
-            errno.ENOSPC,
-            f"{needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free",
-        )
-
-
-def _drop_outdated(folder: Path, name: str, key: str) -> None:
-    current = _entry(folder, name, key)
-    for entry in folder.glob(f"{name}-*"):
-        if entry != current and len(entry.name) == len(current.name):
-            shutil.rmtree(entry, ignore_errors=True)
-
-
-def _clear_stale(folder: Path) -> None:
-    """Remove what processes that were killed left half-written."""
-    for part in folder.glob(".*.part"):
+def _make_room(entry: Path, name: str, total: int, *, size, masks=False, **_) -> None:
+    """Remove what is out of date, damaged or left by a kill, and check what is free."""
+    for other in entry.parent.glob(f"{name}-*"):
+        if other == entry and _open_entry(entry) is not None:
+            continue  # another process was faster
+        if len(other.name) == len(entry.name):
+            shutil.rmtree(other, ignore_errors=True)
+    for partial in entry.parent.glob(".partial.*"):
         try:
-            newest = max(file.stat().st_mtime for file in (part, *part.iterdir()))
+            newest = max(file.stat().st_mtime for file in (partial, *partial.iterdir()))
         except OSError:
             continue  # its writer is just finishing
         if time.time() - newest > STALE_SECONDS:
-            shutil.rmtree(part, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
+    needed = total * size[0] * size[1] * (4 if masks else 3)
+    free = shutil.disk_usage(entry.parent).free
+    if free < needed:
+        raise OSError(f"{needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free")

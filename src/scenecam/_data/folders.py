@@ -7,6 +7,7 @@ names of a train and a test part, and what lies in folders without being a pictu
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -49,19 +50,7 @@ class Part(NamedTuple):
 def list_part(path, *, split=None, class_names=None) -> Part:
     """List the pictures of a folder of class folders, or of one part of it.
 
-    Parameters
-    ----------
-    path, split, class_names
-        As in `data.load_folder`.
-
-    Returns
-    -------
-    Part
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As in `data.load_folder`.
+    Parameters and errors are those of `data.load_folder`.
     """
     roots = _roots(path, split)
     whole = roots.get("all")
@@ -74,7 +63,15 @@ def list_part(path, *, split=None, class_names=None) -> Part:
                 f"{shown_path(root)} has class folders that the train part has not: "
                 f"{', '.join(strange)}. Remove them, or add them to the train part."
             )
-    files = {name: _class_files(root / name) for name in names}
+    files = {}
+    for name in names:
+        pictures = list_pictures(root / name) if (root / name).is_dir() else []
+        if not pictures:
+            raise ValueError(
+                f"the class folder {shown_path(root / name)} holds no pictures. "
+                "Put some there, or remove the folder."
+            )
+        files[name] = [os.path.join(name, picture) for picture in pictures]
     if split is None or whole is None:
         return Part(root, files, split or "all")
     return Part(root, _hold_out(files, split), f"{split}-of-all")
@@ -83,12 +80,9 @@ def list_part(path, *, split=None, class_names=None) -> Part:
 def find_roots(path) -> dict[str, Path]:
     """Find the folders whose subfolders are the classes.
 
-    Returns
-    -------
-    dict of str to Path
-        ``{"train": ..., "test": ...}`` if `path` holds both parts or lies in one of
-        them, at any level; ``{"all": ...}`` if it is not divided; ``{}`` if there are
-        no class folders with pictures.
+    Returns ``{"train": ..., "test": ...}`` if `path` holds both parts or lies in one of
+    them, at any level; ``{"all": ...}`` if it is not divided; ``{}`` if there are no
+    class folders with pictures.
     """
     path = Path(os.path.abspath(path))
     levels = (path, path.parent)
@@ -110,42 +104,54 @@ def find_roots(path) -> dict[str, Path]:
 def class_root(folder: Path, depth: int = MAX_DEPTH) -> Path | None:
     """Go down through doubled and wrapping folders to the one with class folders."""
     inner = _subfolders(folder)
-    for sub in inner:
-        if any(_is_picture_name(entry.name) for entry in _entries(sub)):
-            return folder
-    if len(inner) == 1 and depth:
-        return class_root(inner[0], depth - 1)
-    return None
+    if any(_has_pictures(sub) for sub in inner):
+        return folder
+    return class_root(inner[0], depth - 1) if len(inner) == 1 and depth else None
 
 
 def choose(files: dict[str, list[str]], count: int | None) -> dict[str, list[str]]:
     """Take `count` files, from all classes alike as far as each has enough."""
     if count is None or count >= sum(map(len, files.values())):
         return files
-    taken = dict.fromkeys(files, 0)
-    while left := count - sum(taken.values()):
-        open_classes = [name for name in files if taken[name] < len(files[name])]
-        share = max(1, left // len(open_classes))
-        for name in open_classes[:left]:
-            taken[name] += min(share, len(files[name]) - taken[name])
-    return {name: sorted(_spread(files[name])[: taken[name]]) for name in files}
+    rounds = itertools.zip_longest(*map(_spread, files.values()))  # one of each class
+    turns = (file for files_of_round in rounds for file in files_of_round if file)
+    kept = set(itertools.islice(turns, count))
+    return {name: [f for f in members if f in kept] for name, members in files.items()}
 
 
 def fingerprint(part: Part) -> str:
     """Return a key of a part's content, from what a scan sees: no file is opened."""
     seen = hashlib.sha256()
     base = os.path.join(part.root, "")  # joining two strings is faster than two paths
-    for files in part.files.values():
-        for file in files:
-            try:
-                status = os.stat(base + file)
-                # The time of change (ctime) cannot be set back as the time of
-                # modification can, which copying tools do.
-                facts = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-            except OSError:
-                facts = ()
-            seen.update(os.fsencode(file) + repr(facts).encode())
+    for file in (file for files in part.files.values() for file in files):
+        try:
+            status = os.stat(base + file)
+            # The time of change (ctime) cannot be set back as the time of modification
+            # can, which copying tools do.
+            facts = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        except OSError:
+            facts = ()
+        seen.update(os.fsencode(file) + repr(facts).encode())
     return seen.hexdigest()
+
+
+def list_pictures(folder: Path) -> list[str]:
+    """Return the paths, from a folder, of all pictures at any depth in it, sorted.
+
+    Raises ValueError for a folder that cannot be read.
+    """
+    found, seen = [], set()
+    start = len(os.path.join(folder, ""))
+    for place, inner, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        status = os.stat(place)
+        if (status.st_dev, status.st_ino) in seen:
+            inner.clear()  # a link that leads in a circle
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        inner[:] = [name for name in inner if not _is_hidden(name)]
+        pictures = filter(_is_picture_name, files)
+        found += [os.path.join(place, name)[start:] for name in pictures]
+    return sorted(found)
 
 
 def _roots(path, split) -> dict[str, Path]:
@@ -163,7 +169,7 @@ def _roots(path, split) -> dict[str, Path]:
     roots = find_roots(path)
     if not roots:
         remedy = "Put the pictures of each class into a folder of its name."
-        if any(_is_picture_name(entry.name) for entry in _entries(path)):
+        if _has_pictures(path):
             remedy = "It has pictures itself: name the folder above it."
         raise ValueError(f"{shown} has no class folders with pictures. {remedy}")
     if split is None and "all" not in roots:
@@ -179,11 +185,9 @@ def _named_parts(folder: Path) -> dict[str, Path]:
     inner = {sub.name.lower(): sub for sub in _subfolders(folder)}
     parts = {}
     for part, names in PARTS.items():
-        for name in names:
-            root = class_root(inner[name]) if name in inner else None
-            if root is not None:
-                parts[part] = root
-                break
+        roots = [class_root(inner[name]) for name in names if name in inner]
+        if any(roots):
+            parts[part] = next(filter(None, roots))
     return parts
 
 
@@ -193,9 +197,7 @@ def _hold_out(files: dict[str, list[str]], split: str) -> dict[str, list[str]]:
     for name, members in files.items():
         number = max(1, round(TEST_SHARE * len(members)))
         held_out = set(_spread(members)[:number])
-        part[name] = [
-            file for file in members if (file in held_out) == (split == "test")
-        ]
+        part[name] = [f for f in members if (f in held_out) == (split == "test")]
         if not part[name]:
             raise ValueError(
                 f"the class {name!r} has a single picture, too few for a train and a "
@@ -216,12 +218,12 @@ def _class_names(root: Path, class_names) -> tuple[str, ...]:
     """Return the classes of a folder, in the order of their labels, checked."""
     for entry in _entries(root):
         # A class that vanished silently would shift the labels of all after it.
-        broken = entry.is_symlink() and not os.path.exists(entry.path)
-        if broken and not _is_hidden(entry.name):
+        seen = os.path.exists(entry.path) or _is_hidden(entry.name)
+        if entry.is_symlink() and not seen:
+            target = shown_path(os.readlink(entry.path))
             raise ValueError(
-                f"{shown_path(entry.path)} is a link to "
-                f"{shown_path(os.readlink(entry.path))}, which does not exist. "
-                "Mend or remove the link."
+                f"{shown_path(entry.path)} is a link to {target}, which does not "
+                "exist. Mend or remove the link."
             )
     found = [sub.name for sub in _subfolders(root)]
     names = tuple(found if class_names is None else class_names)
@@ -231,47 +233,12 @@ def _class_names(root: Path, class_names) -> tuple[str, ...]:
             f"{shown_path(root)} has no class folder for {missing}; it has {found}. "
             "Spell class_names as the folders are."
         )
-    if len(set(names)) < 2 or len(set(names)) < len(names):
+    if len(set(names)) < max(2, len(names)):
         raise ValueError(
             f"{shown_path(root)} gives the classes {list(names)}, but a classifier "
             "needs two or more, all different. Add a folder, or name the one above."
         )
     return names
-
-
-def _class_files(folder: Path) -> list[str]:
-    """Return the paths of all pictures in a class folder, from the folder above it."""
-    files = list_pictures(folder) if folder.is_dir() else []
-    if not files:
-        raise ValueError(
-            f"the class folder {shown_path(folder)} holds no pictures. "
-            "Put some there, or remove the folder."
-        )
-    return [os.path.join(folder.name, file) for file in files]
-
-
-def list_pictures(folder: Path) -> list[str]:
-    """Return the paths, from a folder, of all pictures at any depth in it, sorted.
-
-    Raises ValueError for a folder that cannot be read.
-    """
-    found, seen, waiting = [], set(), [""]
-    while waiting:
-        inner = waiting.pop()
-        place = folder / inner
-        before = os.path.join(inner, "")
-        status = os.stat(place)
-        if (status.st_dev, status.st_ino) in seen:
-            continue  # a link that leads in a circle
-        seen.add((status.st_dev, status.st_ino))
-        for entry in _entries(place):
-            if _is_hidden(entry.name):
-                continue
-            if entry.is_dir():
-                waiting.append(before + entry.name)
-            elif _is_picture_name(entry.name):
-                found.append(before + entry.name)
-    return sorted(found)
 
 
 def _subfolders(folder) -> list[Path]:
@@ -282,15 +249,23 @@ def _subfolders(folder) -> list[Path]:
     return [Path(folder) / name for name in sorted(names) if not _is_hidden(name)]
 
 
+def _has_pictures(folder) -> bool:
+    return any(_is_picture_name(entry.name) for entry in _entries(folder))
+
+
 def _entries(folder) -> list[os.DirEntry]:
     try:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        raise ValueError(
-            f"the folder {shown_path(folder)} cannot be read ({error.strerror}). "
-            "Change its permissions."
-        ) from None
+        _refuse(error)
+
+
+def _refuse(error: OSError):
+    raise ValueError(
+        f"the folder {shown_path(error.filename)} cannot be read ({error.strerror}). "
+        "Change its permissions."
+    ) from None
 
 
 def _is_hidden(name: str) -> bool:
