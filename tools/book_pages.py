@@ -1,16 +1,13 @@
 """A Sphinx extension: what the pages say about themselves, computed in the build.
 
-`{package-versions}` is a table of what the book was built with, `{inner-modules}` one
-of the modules that the library's page leaves out. Each page's head gets the tags by
-which a link to it is shown elsewhere (Open Graph), from its own title and description.
-Figures that hold pictures are stored as WebP, which makes the heaviest chapters a third
-as heavy.
+`{package-versions}` is a table of what the book was built with. Each page's head gets
+the tags by which a link to it is shown elsewhere (Open Graph), from its own title and
+description. Figures that hold pictures are stored as WebP, which makes the heaviest
+chapters a third as heavy.
 """
 
-import ast
 import os
 import platform
-import re
 import sys
 from html import escape
 from importlib import metadata
@@ -68,29 +65,6 @@ class PackageVersions(SphinxDirective):
         """Make the table; the page that has it is read again in every build."""
         self.env.note_reread()
         return [table(("what", "version"), versions())]
-
-
-def inner_modules(page: str) -> list[tuple[str, str]]:
-    """Return the modules that `page` does not document, and what each is for."""
-    shown = set(re.findall(r"automodule:: scenecam\.(\w+)", page))
-    found = []
-    for path in sorted(PACKAGE.glob("*.py")):
-        if path.stem in shown or path.stem == "__init__":
-            continue
-        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        # The first sentence of a docstring: all that a table has room for.
-        found.append((f"`scenecam.{path.stem}`", said.split("\n")[0].replace("`", "")))
-    return found
-
-
-class InnerModules(SphinxDirective):
-    """A table of the modules that the page does not document."""
-
-    def run(self) -> list[nodes.Node]:
-        """Make the table; the page that has it is read again in every build."""
-        self.env.note_reread()
-        page = Path(self.env.doc2path(self.env.docname)).read_text(encoding="utf-8")
-        return [table(("module", "what it is"), inner_modules(page))]
 
 
 def skip_field(app, what, name, member, skip, options) -> bool | None:
@@ -159,7 +133,6 @@ def find_sibling(app, env, node, shown):
 def setup(app) -> dict:
     """Tell Sphinx what is here."""
     app.add_directive("package-versions", PackageVersions)
-    app.add_directive("inner-modules", InnerModules)
     app.add_config_value("social_card_alt", "", "html")
     app.connect("html-page-context", add_card)
     app.connect("autodoc-skip-member", skip_field)
