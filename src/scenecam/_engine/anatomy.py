@@ -182,10 +182,11 @@ def study_model(model: keras.Model) -> Anatomy:
     logits, squash = _find_logits(model, graph, units)
     head, features = None, ()
     dense = type(logits.layer) is keras.layers.Dense
-    if dense and (squashes(logits.layer) or ends_in(logits.layer) == "linear"):
+    linear = squashes(logits.layer) or ends_in(logits.layer) == "linear"
+    if dense and linear and not _is_quantised(logits.layer):
         below = [None, *graph.handed_on(logits.inputs[0])][-1]
         if below and isinstance(below.layer, keras.layers.GlobalAveragePooling2D):
-            head = None if _is_quantised(logits.layer) else logits.layer
+            head = logits.layer
             same = {id(call.output) for call in graph.handed_on(below.inputs[0])}
             features = tuple(c.path for c in graph.calls if id(c.output) in same)
     seen = {id(x) for c in graph.above(logits) for x in keras.tree.flatten(c.output)}
@@ -206,7 +207,7 @@ def study_model(model: keras.Model) -> Anatomy:
         num_classes=max(units, 2),
         squash=squash,
         head=head,
-        features=features if head else (),
+        features=features,
         reached=reached,
         relus=tuple(
             c.path for c in graph.calls if c.path in reached and is_relu(c.layer)
@@ -265,12 +266,8 @@ def _check_last_steps(model: keras.Model, graph: Graph, last: Call) -> None:
 
     for call in graph.above(last, past=goes_on) if not is_declared(last.layer) else ():
         if squashes(call.layer) or ends_in(call.layer) in DOUBTFUL:
-            raise _unreadable(
-                model,
-                f"layer {call.path!r} may squash them, and is not the last step"
-                if squashes(call.layer)
-                else f"what layer {call.path!r} makes of its input cannot be known",
-            )
+            why = "may squash them, in a way that cannot be looked through"
+            raise _unreadable(model, f"layer {call.path!r} {why}")
 
 
 def _unreadable(model: keras.Model, why: str) -> ValueError:
