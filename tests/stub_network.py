@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from scenecam import images, saving
-from scenecam_cli import run_folder as results
-from scenecam_cli import stream as explain
+from scenecam_cli import run_folder, stream
 
 NAMES = ("sea", "forest")
 
@@ -21,7 +20,7 @@ def answer(batch):
 
 
 def network(**changes):
-    """Return the least that `explain.explain_pictures` asks of a network."""
+    """Return the least that `stream.explain_pictures` asks of a network."""
     parts = {
         "class_names": NAMES,
         "fit_picture": lambda picture: images.resize_image(picture, 16),
@@ -34,9 +33,9 @@ def run(root, out, *, files=None, batch_size=4, look=None, **changes):
     """Explain a folder with the stub; return the outcomes."""
     out.mkdir(parents=True, exist_ok=True)
     if files is None:
-        root, files = explain.find_pictures([root], out=out)
-    with results.Index(out, rows_per_picture=2) as index:
-        outcomes = explain.explain_pictures(
+        root, files = stream.find_pictures([root], out=out)
+    with run_folder.Index(out, rows_per_picture=2) as index:
+        outcomes = stream.explain_pictures(
             network(**changes),
             files,
             root=str(root),

@@ -20,10 +20,8 @@ from hypothesis import strategies as st
 from picture_folders import write_picture
 from PIL import Image
 
-from scenecam import images, saving
-from scenecam_cli import run_folder as results
-from scenecam_cli import sheets
-from scenecam_cli import stream as explain
+from scenecam import images, plots, saving
+from scenecam_cli import run_folder, show, stream
 
 
 def write_noise(folder, count, *, size=(30, 40)):
@@ -192,7 +190,7 @@ def test_pictures_are_named_from_the_folder_that_holds_all(tmp_path):
     write_picture(tmp_path / "b" / "sea" / "1.png")
     out, a, b = tmp_path / "out", tmp_path / "a", tmp_path / "b"
     one = str(a / "sea" / "1.png")
-    find = explain.find_pictures
+    find = stream.find_pictures
     assert find([a], out=out) == (str(a), ["sea/1.png"])
     both = (str(tmp_path), ["a/sea/1.png", "b/sea/1.png"])
     assert find([a, b], out=out) == find([a, one, b], out=out) == both
@@ -206,27 +204,27 @@ def test_results_inside_the_folder_of_pictures_are_not_pictures(tmp_path):
     root = write_noise(tmp_path, 2)
     out = tmp_path / "results"
     stub_network.run(root, out)
-    assert len(explain.find_pictures([root], out=out)[1]) == 2
+    assert len(stream.find_pictures([root], out=out)[1]) == 2
     with pytest.raises(ValueError, match="lies in the folder of results"):
-        explain.find_pictures([out / "part 0"], out=out)
+        stream.find_pictures([out / "part 0"], out=out)
     with pytest.raises(ValueError, match="lies in the folder of results"):
-        explain.find_pictures([root], out=root)
+        stream.find_pictures([root], out=root)
 
 
 def test_no_pictures_no_path(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty holds no pictures, at no depth"):
-        explain.find_pictures([tmp_path / "empty"], out=tmp_path / "out")
+        stream.find_pictures([tmp_path / "empty"], out=tmp_path / "out")
     with pytest.raises(FileNotFoundError, match="no file or folder .*gone"):
-        explain.find_pictures([tmp_path / "gone"], out=tmp_path / "out")
+        stream.find_pictures([tmp_path / "gone"], out=tmp_path / "out")
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=5, unique=True))
 def test_every_picture_and_class_has_names_of_its_own(names):
-    labels = results.class_labels(names)
+    labels = saving.class_labels(names)
     files = ["1.jpg", "1.png", "a/1.jpg", "x" * 250 + ".jpg", "x" * 251 + ".jpg"]
     found = [
-        results.output_names(file, label, "jpg") for file in files for label in labels
+        saving.output_names(file, label, "jpg") for file in files for label in labels
     ]
     for kind, count in (("map", 1), ("heatmap", len(names)), ("overlay", len(names))):
         paths = {one[kind].casefold() for one in found}
@@ -248,14 +246,14 @@ def test_strange_names_pass_through_unchanged(tmp_path):
         write_picture(tmp_path / "in" / "ä ö" / name, 20 * number)
     out = tmp_path / "out"
     assert len(stub_network.run(tmp_path / "in", out)) == len(names)
-    rows = list(results.read_index(out))
+    rows = list(run_folder.read_index(out))
     assert {row["file"] for row in rows} == {f"ä ö/{name}" for name in names}
     for row in rows:
         for kind in ("map", "heatmap", "overlay"):
             assert (out / row[kind]).is_file()
     assert stub_network.run(tmp_path / "in", out) == []
-    results.write_settings(out, {"scenecam": "", "pictures": str(tmp_path / "in")})
-    assert len(list(sheets.contact_sheets(out))) == 1
+    run_folder.write_settings(out, {"scenecam": "", "pictures": str(tmp_path / "in")})
+    assert len(list(show.contact_sheets(out))) == 1
 
 
 # ---- Resuming ------------------------------------------------------------------------
@@ -297,7 +295,7 @@ def test_a_batch_is_asked_the_same_whether_resumed_or_not(tmp_path):
 
     stub_network.run(root, tmp_path / "whole", answer=answer)
     out = tmp_path / "out"
-    _, files = explain.find_pictures([root], out=out)
+    _, files = stream.find_pictures([root], out=out)
     for some in (files[:6], files):
         stub_network.run(root, out, files=files, answer=answer)
         lines = (out / "index.csv").read_bytes().splitlines(keepends=True)
@@ -339,7 +337,7 @@ def test_killed_at_any_moment_the_index_is_true_and_the_next_run_completes(tmp_p
         time.sleep(chance.uniform(0, 0.15))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        rows = list(results.read_index(out))
+        rows = list(run_folder.read_index(out))
         done.append(len(rows))
         for row in rows:  # what the index names is there, and right
             for kind in ("map", "heatmap", "overlay"):
@@ -370,22 +368,22 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, where):
             "scenecam_cli.run_folder.os.replace", lambda *a: (fill(), write(*a))
         )
     else:
-        add = results.Index.add
-        monkeypatch.setattr(results.Index, "add", lambda *a: (fill(), add(*a)))
+        add = run_folder.Index.add
+        monkeypatch.setattr(run_folder.Index, "add", lambda *a: (fill(), add(*a)))
     with pytest.raises(OSError, match="No space"):
         stub_network.run(root, out)
     monkeypatch.undo()
-    assert not list(out.rglob("*.part"))
-    for row in results.read_index(out):
-        assert all((out / row[kind]).is_file() for kind in results.FILE_COLUMNS)
+    assert not list(out.rglob(".partial.*"))
+    for row in run_folder.read_index(out):
+        assert all((out / row[kind]).is_file() for kind in run_folder.FILE_COLUMNS)
     stub_network.run(root, out)
     assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_an_index_that_cannot_be_written_is_as_before(tmp_path):
     resource = pytest.importorskip("resource")
-    index = results.Index(tmp_path, rows_per_picture=1)
-    row = dict.fromkeys(results.COLUMNS, "x" * 50)
+    index = run_folder.Index(tmp_path, rows_per_picture=1)
+    row = dict.fromkeys(run_folder.COLUMNS, "x" * 50)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
@@ -404,11 +402,11 @@ def test_an_index_that_cannot_be_written_is_as_before(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
-    with results.locked(tmp_path):
+    with run_folder.locked(tmp_path):
         with pytest.raises(ValueError, match="another run is writing to"):
-            with results.locked(tmp_path):
+            with run_folder.locked(tmp_path):
                 pass
-    with results.locked(tmp_path):
+    with run_folder.locked(tmp_path):
         pass
 
 
@@ -432,7 +430,7 @@ def test_no_more_than_two_batches_are_in_memory_and_each_is_read_once(
         weakref.finalize(picture, alive.discard, key)
         return picture
 
-    monkeypatch.setattr(explain.images, "read_image", read)
+    monkeypatch.setattr(stream.images, "read_image", read)
     # Shown in their own size, so the array that was read is the one that is kept.
     outcomes = stub_network.run(root, tmp_path / "out", batch_size=4)
     assert len(outcomes) == 60 and len(reads) == len(set(reads)) == 60
@@ -455,8 +453,8 @@ def test_contact_sheets_hold_all_pictures_in_order(tmp_path):
     root = write_noise(tmp_path / "in", 7)
     out = tmp_path / "out"
     stub_network.run(root, out)
-    results.write_settings(out, {"scenecam": "", "pictures": str(root)})
-    pages = list(sheets.contact_sheets(out, rows=2, pages=None))
+    run_folder.write_settings(out, {"scenecam": "", "pictures": str(root)})
+    pages = list(show.contact_sheets(out, rows=2, pages=None))
     assert [path.name for path, _, _ in pages] == [
         "contact_sheet_1.png",
         "contact_sheet_2.png",
@@ -465,7 +463,7 @@ def test_contact_sheets_hold_all_pictures_in_order(tmp_path):
     assert images.read_image(pages[0][0]).shape[0] > 300
     # A picture that is gone is no obstacle, and old pages do not stay.
     (root / "part 0" / "000.png").unlink()
-    assert len(list(sheets.contact_sheets(out, rows=1, pages=1))) == 1
+    assert len(list(show.contact_sheets(out, rows=1, pages=1))) == 1
     assert [path.name for path in out.glob("contact*")] == ["contact_sheet_1.png"]
 
 
@@ -478,15 +476,15 @@ def test_titles_say_what_was_predicted_and_where_nothing_speaks(tmp_path, monkey
         return np.array([[0.83, 0.17]]), np.array([[0, 1]]), maps.astype(np.float32)
 
     stub_network.run(tmp_path / "in", out, answer=answer)
-    results.write_settings(out, {"scenecam": "", "pictures": str(tmp_path / "in")})
-    seen, real = [], sheets.plots.show_images
+    run_folder.write_settings(out, {"scenecam": "", "pictures": str(tmp_path / "in")})
+    seen, real = [], plots.show_images
 
-    def show(tiles, **options):
+    def seeing(tiles, **options):
         seen.append((tiles, options["titles"]))
         return real(tiles, **options)
 
-    monkeypatch.setattr(sheets.plots, "show_images", show)
-    list(sheets.contact_sheets(out))
+    monkeypatch.setattr(plots, "show_images", seeing)
+    list(show.contact_sheets(out))
     ((tiles, titles),) = seen
     assert titles == [
         "a\\$b.png\nsea 83%",

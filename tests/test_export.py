@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 from scenecam import models, synth
-from scenecam_cli import exporting
+from scenecam_cli import export
 from scenecam_cli import main as cli
 
 # Nothing but TensorFlow: what serves the network has neither Keras' nor our classes.
@@ -64,7 +64,7 @@ def test_probabilities_at_the_end_are_left_alone(end, tmp_path, rng):
     )
     import tensorflow as tf
 
-    folder = exporting.export_model(model, tmp_path / "served")
+    folder = export.export_model(model, tmp_path / "served")
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
     images = rng.integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
     np.testing.assert_allclose(
@@ -93,16 +93,16 @@ def test_what_is_there_stays_unless_it_is_an_export_to_be_replaced(tmp_path, cap
 
 def test_a_failed_export_leaves_what_was_there(tmp_path, monkeypatch):
     model = models.plain_cnn((8, 8, 3), widths=(2,), units=2)
-    exporting.export_model(model, tmp_path / "served")
+    export.export_model(model, tmp_path / "served")
     before = contents(tmp_path)
 
     def fail(model, folder):
         folder.mkdir(parents=True)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(exporting, "_write", fail)
+    monkeypatch.setattr(export, "_write", fail)
     with pytest.raises(OSError, match="No space"):
-        exporting.export_model(model, tmp_path / "served", overwrite=True)
+        export.export_model(model, tmp_path / "served")
     assert contents(tmp_path) == before
 
 

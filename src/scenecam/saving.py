@@ -125,43 +125,34 @@ def write_maps(
     labels: Sequence[str],
     look: Look,
 ) -> list[dict[str, str]]:
-    """Write the files of `save_maps`, unchecked, for a picture of the size to show.
+    """Write the files of `save_maps`, unchecked; return the `output_names` of each map.
 
-    Returns
-    -------
-    list of dict
-        Of `output_names`, one for each map.
+    `picture` has the size to show, `labels` are those of `class_labels`.
     """
+    encode = images.encode_png if look.ending == "png" else images.encode_jpeg
     limit = max(float(maps.max()), 0.0) if look.common_scale else None
     written = []
     for label, one in zip(labels, maps, strict=True):
-        paths = output_names(name, label, look.ending)
         # Without evidence the whole heatmap is dark.
-        unit = (
-            images.unit_map(one, limit=limit) if one.max() > 0 else np.zeros_like(one)
-        )
-        heatmap, overlay = _draw(picture, unit, look.opacity)
-        for kind, image in (("heatmap", heatmap), ("overlay", overlay)):
-            write_file(folder / paths[kind], _encode(image, look.ending))
-        written.append(paths)
+        dark = one.max() <= 0
+        unit = np.zeros_like(one) if dark else images.unit_map(one, limit=limit)
+        written.append(output_names(name, label, look.ending))
+        for kind, image in _draw(picture, unit, look.opacity).items():
+            write_file(folder / written[-1][kind], encode(image))
     data = io.BytesIO()
     np.save(data, np.ascontiguousarray(maps, np.float32))
-    write_file(folder / paths["map"], data.getvalue())
+    write_file(folder / written[-1]["map"], data.getvalue())
     return written
 
 
-def _draw(picture: np.ndarray, unit: np.ndarray, opacity: float):
+def _draw(picture: np.ndarray, unit: np.ndarray, opacity: float) -> dict:
     """Return heatmap and overlay of a map in [0, 1], as large as the picture."""
     height, width = picture.shape[:2]
     unit = images.upsample_map(unit, (height, width))
     step = max(1, STRIP_PIXELS // width)
     strips = [slice(top, top + step) for top in range(0, height, step)]
     overlay = [images.overlay(picture[s], unit[s], opacity=opacity) for s in strips]
-    return images.colour_map(unit), np.concatenate(overlay)
-
-
-def _encode(image: np.ndarray, ending: str) -> bytes:
-    return images.encode_png(image) if ending == "png" else images.encode_jpeg(image)
+    return {"heatmap": images.colour_map(unit), "overlay": np.concatenate(overlay)}
 
 
 def class_labels(class_names: Sequence[str]) -> list[str]:
@@ -175,28 +166,17 @@ def class_labels(class_names: Sequence[str]) -> list[str]:
     ]
     folded = [name.casefold() for name in plain]
     return [
-        name if folded.count(fold) == 1 else f"{name}-{number}"
-        for number, (name, fold) in enumerate(zip(plain, folded, strict=True))
+        name if folded.count(name.casefold()) == 1 else f"{name}-{number}"
+        for number, name in enumerate(plain)
     ]
 
 
 def output_names(file: str, label: str, ending: str) -> dict[str, str]:
-    """Name what is written for one picture and class, relative to the folder.
+    """Name what is written for a picture and a class of `class_labels`.
 
-    Parameters
-    ----------
-    file : str
-        The picture, relative to the folder of all pictures, with ``/``. Its own ending
-        stays part of the names: ``1.jpg`` and ``1.png`` may lie side by side.
-    label : str
-        From `class_labels`.
-    ending : {"jpg", "png"}
-        Of the heatmap and the overlay.
-
-    Returns
-    -------
-    dict
-        Of "map" (the same for all classes), "heatmap" and "overlay".
+    `file` is the picture, relative to the folder of all pictures, with ``/``; so are
+    the names of "map" (the same for all classes), "heatmap" and "overlay". The
+    picture's ending stays part of them: ``1.jpg`` and ``1.png`` may lie side by side.
     """
     folder, _, name = file.rpartition("/")
     stem = f"{folder}/" * bool(folder) + _shorten(name, NAME_BYTES)

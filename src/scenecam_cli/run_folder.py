@@ -1,4 +1,4 @@
-"""The folder that `scenecam explain` fills: names, settings, index, nothing half done.
+"""The folder that `scenecam explain` fills: settings, index, nothing half done.
 
 A file appears whole under its name, and the rows of a picture are appended to the index
 after its files. So a run may be killed at any moment: what the index holds is complete,
@@ -14,16 +14,17 @@ import io
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from scenecam._data.whole import write_file
+from scenecam._data.whole import whole_file, write_file
 from scenecam.images import shown_path
 from scenecam.saving import class_labels, output_names
 
 SETTINGS = "settings.json"
 INDEX = "index.csv"
 
+FILE_COLUMNS = ("map", "heatmap", "overlay")
 COLUMNS = (
     "file",
     "predicted",
@@ -39,16 +40,12 @@ COLUMNS = (
     "heatmap",
     "overlay",
 )
-FILE_COLUMNS = ("map", "heatmap", "overlay")
 
 # What is written down but may differ from run to run: the files do not depend on it.
 REMARKS = {"scenecam", "weights"}
 
 # A file's name may hold bytes that are no text; they go through the index unchanged.
 TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
-
-
-# ---- Files ---------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -70,15 +67,13 @@ def locked(
     handle = os.open(folder, os.O_RDONLY)
     try:
         # The lock is the process's, so a kill leaves none behind.
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise ValueError(
-            f"another run is writing to {shown_path(folder)}. {remedy}"
-        ) from None
-    except OSError:  # some network file systems
-        pass
-    try:
+        with contextlib.suppress(OSError):  # some network file systems have none
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"another run is writing to {shown_path(folder)}. {remedy}"
+                ) from None
         yield
     finally:
         os.close(handle)
@@ -88,7 +83,7 @@ def locked(
 
 
 def read_settings(folder: Path) -> dict | None:
-    """Read what the folder's pictures were explained with; None in a folder without.
+    """Read what a run in the folder was asked for; None in a folder without.
 
     Raises
     ------
@@ -126,11 +121,10 @@ def write_settings(folder: Path, settings: Mapping) -> None:
 
 def check_settings(folder: Path, old: Mapping, new: Mapping) -> None:
     """Raise ValueError, with what differs, unless a run with `new` can go on here."""
-    keys = [key for key in {**old, **new} if key not in REMARKS]
     changes = [
-        f"{key.replace('_', ' ')} was {_shown(old.get(key))}, now {_shown(new[key])}"
-        for key in keys
-        if key in new and old.get(key) != new[key]
+        f"{key.replace('_', ' ')} was {_shown(old.get(key))}, now {_shown(value)}"
+        for key, value in new.items()
+        if key not in REMARKS and old.get(key) != value
     ]
     if changes:
         raise ValueError(
@@ -148,23 +142,20 @@ def _shown(value) -> str:
 def remove_results(folder: Path, settings: Mapping, files: Sequence[str]) -> None:
     """Delete what a run with these settings wrote, and nothing else.
 
-    Parameters
-    ----------
-    folder : Path
-        The output folder.
-    settings : mapping
-        Those that lie in it.
-    files : sequence of str
-        Pictures of the run that follows. With those of the index they name what a
-        killed run may have left.
+    `files` are the pictures of the run that follows: with those of the index they name
+    what a killed run may have left.
     """
     known = {row["file"] for row in read_index(folder)} | set(files)
     (folder / INDEX).unlink(missing_ok=True)
     labels = class_labels(settings["class_names"])
-    for file in known:
-        for label in labels:
-            for name in output_names(file, label, settings["format"]).values():
-                (folder / name).unlink(missing_ok=True)
+    for file, label in itertools.product(known, labels):
+        for name in output_names(file, label, settings["format"]).values():
+            (folder / name).unlink(missing_ok=True)
+    remove_sheets(folder)
+
+
+def remove_sheets(folder: Path) -> None:
+    """Delete the contact sheets that `scenecam show` drew."""
     for sheet in folder.glob("contact_sheet_[0-9]*.png"):
         sheet.unlink()
 
@@ -214,24 +205,27 @@ class Index:
 
     Attributes
     ----------
+    path : Path
+        Of the index.
     done : set of str
         The pictures that need no more work.
     """
 
     def __init__(self, folder: Path, *, rows_per_picture: int) -> None:
-        self.folder, self.done = folder, set()
-        part = folder / f".{INDEX}.part"
-        with open(part, "w", newline="", **TEXT) as file:
-            file.write(_as_text([COLUMNS]))
+        self.folder, self.path, self.done = folder, folder / INDEX, set()
+        with (
+            whole_file(self.path) as partial,
+            open(partial, "w", newline="", **TEXT) as file,
+        ):
+            file.write(as_csv([COLUMNS]))
             for name, rows in read_pictures(folder):
                 if name not in self.done and self._is_whole(rows, rows_per_picture):
                     self.done.add(name)
-                    file.write(_as_text(row.values() for row in rows))
-        os.replace(part, folder / INDEX)
+                    file.write(as_csv(row.values() for row in rows))
 
     def __enter__(self) -> Index:
         # Unbuffered: what is appended is in the file when `add` returns.
-        self._file = open(self.folder / INDEX, "ab", buffering=0)
+        self._file = open(self.path, "ab", buffering=0)
         return self
 
     def __exit__(self, *exception) -> None:
@@ -245,7 +239,7 @@ class Index:
         OSError
             As the system says, such as on a full disk; the index is as before.
         """
-        data = _as_text([row[name] for name in COLUMNS] for row in rows).encode(**TEXT)
+        data = as_csv([row[name] for name in COLUMNS] for row in rows).encode(**TEXT)
         before = os.fstat(self._file.fileno()).st_size
         try:
             while data:
@@ -262,7 +256,8 @@ class Index:
         )
 
 
-def _as_text(rows) -> str:
+def as_csv(rows: Iterable[Iterable]) -> str:
+    """Give rows as lines of a CSV file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

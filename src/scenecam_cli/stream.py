@@ -21,8 +21,7 @@ import numpy as np
 
 from scenecam import images, saving
 from scenecam._data import folders
-from scenecam.saving import Look
-from scenecam_cli import run_folder as results
+from scenecam_cli.run_folder import Index
 
 # What reading a picture raises if the picture, not the program, is at fault.
 UNREADABLE = (ValueError, FileNotFoundError)
@@ -88,15 +87,13 @@ def find_pictures(
             found[path] = None
             continue
         bases.append(path)
-        inside = [
-            os.path.join(path, file) for file in folders.list_pictures(Path(path))
-        ]
-        inside = [file for file in inside if not file.startswith(out)]
+        files = (os.path.join(path, f) for f in folders.list_pictures(Path(path)))
+        inside = dict.fromkeys(file for file in files if not file.startswith(out))
         if not inside:
             raise ValueError(
                 f"the folder {shown} holds no pictures, at no depth. Name another one."
             )
-        found.update(dict.fromkeys(inside))
+        found |= inside
     if root is None or os.path.commonpath([root, *found]) != root:
         root = os.path.commonpath(bases)
     return root, [os.path.relpath(file, root).replace(os.sep, "/") for file in found]
@@ -107,21 +104,21 @@ def explain_pictures(
     files: Sequence[str],
     *,
     root: str,
-    index: results.Index,
-    look: Look,
+    index: Index,
+    look: saving.Look,
     batch_size: int = 32,
 ) -> Iterator[Outcome]:
     """Explain pictures and write what comes of it into the folder of the index.
 
     Parameters
     ----------
-    network : networks.Network
+    network : network.Network
         Or another object with its `class_names`, `fit_picture` and `answer`.
     files : sequence of str
         Relative to `root`. Those in ``index.done`` are passed over.
     root : str
         The folder of all pictures.
-    index : results.Index
+    index : Index
         Opened; the rows of a picture are added when its files are whole.
     look : Look
         How maps are shown.
@@ -138,9 +135,8 @@ def explain_pictures(
     OSError
         If a file cannot be written.
     """
-    workers = min(4, os.cpu_count() or 1)  # each may hold a whole large picture
-    pool = ThreadPoolExecutor(workers)
-    labels = results.class_labels(network.class_names)
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))  # each may hold a whole one
+    labels = saving.class_labels(network.class_names)
     stream = _Stream(network, labels, root, index, look, pool)
     try:
         # Reading a picture changes the filters of warnings for a moment; threads that
@@ -159,8 +155,8 @@ class _Stream:
     network: object
     labels: list[str]  # of the classes, for names of files
     root: str
-    index: results.Index
-    look: Look
+    index: Index
+    look: saving.Look
     pool: ThreadPoolExecutor
 
     def read_ahead(self, files: Sequence[str], batch_size: int):
@@ -178,8 +174,7 @@ class _Stream:
                 waiting.append((batch, futures))
             if len(waiting) == 2:
                 yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
+        yield from waiting
 
     def read(self, file: str) -> _Picture:
         picture = images.read_image(os.path.join(self.root, file))
@@ -219,26 +214,22 @@ class _Stream:
         for file, probabilities, classes, maps in zip(asked, *answers, strict=True):
             if file not in todo:
                 continue
-            if not np.isfinite(maps).all():
+            if np.isfinite(maps).all():
+                answer = (file, pictures[file], probabilities, classes, maps)
+                writing[file] = self.pool.submit(self.write, *answer)
+            else:
                 problems[file] = (
                     f"{images.shown_path(file)} gives a map with NaN or infinite "
                     "values. Look for them in the network's weights."
                 )
-                continue
-            answer = (file, pictures[file], probabilities, classes, maps)
-            writing[file] = self.pool.submit(self.write, *answer)
         return writing
 
     def write(self, file, picture, probabilities, classes, maps) -> list[dict]:
         """Write the files of one picture and return its rows."""
         names, best = self.network.class_names, int(np.argmax(probabilities))
+        labels = [self.labels[of_class] for of_class in classes]
         written = saving.write_maps(
-            self.index.folder,
-            file,
-            picture.shown,
-            maps,
-            labels=[self.labels[of_class] for of_class in classes],
-            look=self.look,
+            self.index.folder, file, picture.shown, maps, labels=labels, look=self.look
         )
         rows = []
         for number, (of_class, one) in enumerate(zip(classes, maps, strict=True)):

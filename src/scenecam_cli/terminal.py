@@ -1,16 +1,23 @@
-"""What the command line shows while it works."""
+"""What the commands share: bars and sentences, and the options about a network."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 # Between two lines of progress where there is no terminal for a bar.
 SECONDS_BETWEEN_LINES = 60
+
+WEIGHTS = "shipped weights, such as photos-resnet, or a .keras or Keras 2 .h5 file"
+
+
+# ---- What is shown -------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -75,3 +82,75 @@ def say(code: int, sentence: str) -> int:
     """Print a sentence to stderr, and return the exit code."""
     print(f"scenecam: {sentence}", file=sys.stderr)
     return code
+
+
+# ---- What is asked: types of arguments, options of two commands ----------------------
+
+
+def positive(text: str, least: int = 1) -> int:
+    """Read a whole number from `least` up."""
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from {least} up; got {text}"
+        )
+    return int(text)
+
+
+def share(text: str) -> float:
+    """Read a number from 0 to 1."""
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to 1; got {text}")
+
+
+def names(text: str) -> list[str]:
+    """Read the names between commas, or the lines of the file named after ``@``."""
+    if not text.startswith("@"):
+        found = text.split(",")
+    else:
+        path = Path(text[1:]).expanduser()
+        try:
+            found = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise argparse.ArgumentTypeError(
+                f"{path} is no text in UTF-8. Save it as such."
+            ) from None
+        except OSError as error:
+            raise argparse.ArgumentTypeError(
+                f"{path} cannot be read: {error.strerror}."
+            ) from None
+    found = [name.strip() for name in found if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"expected names between commas, or a file with names; received {text!r}."
+        )
+    return found
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add what says which network it is, and which pictures it takes."""
+    parser.add_argument(
+        "--weights", required=True, metavar="NAME_OR_FILE", help=WEIGHTS
+    )
+    parser.add_argument(
+        "--class-names",
+        type=names,
+        metavar="NAME,NAME|@FILE",
+        help="names of the network's classes in their order, or a file with one in "
+        "each line (default: those of the card beside the weights, else class_0, ...)",
+    )
+    group = parser.add_argument_group("the network's pictures")
+    group.add_argument(
+        "--pixels",
+        choices=("255", "unit", "signed"),
+        default="255",
+        help="the range it was trained on: 0 to 255 (default; also where its first "
+        "layer scales), 0 to 1, or -1 to 1",
+    )
+    group.add_argument(
+        "--input-size",
+        type=positive,
+        metavar="PIXELS",
+        help="height and width, for a network that takes any",
+    )

@@ -1,25 +1,51 @@
-"""The card of a network as lines to be read."""
+"""Say what is known about a network.
+
+The card is the .json file beside the network. It is shown with a word on whether it
+belongs to the file; the network itself is not opened.
+
+Examples:
+  scenecam show-card drawn-resnet
+  scenecam show-card my.keras
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Mapping
+
+from scenecam_cli.terminal import WEIGHTS, say, without_notes
 
 PARTS = ("test", "valid")
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `show-card`."""
+    parser.add_argument("weights", metavar="NAME_OR_FILE", help=WEIGHTS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the card, and say whether it belongs to the file."""
+    with without_notes():
+        from scenecam._models import files
+        from scenecam_cli import network as networks
+
+    path = networks.find_file(arguments.weights)
+    card = files.read_card(path)
+    if not card:
+        raise ValueError(
+            f"{arguments.weights} has no card: there is no {files.card_path(path)}. "
+            "`scenecam train` writes one, and models.save_model with `card=`."
+        )
+    print(arguments.weights)
+    for line in card_lines(card):
+        print(line)
+    if card.get("sha256", sha256 := files.sha256_of(path)) != sha256:
+        return say(1, f"{path} is not the file that this card describes.")
+    return 0
+
+
 def card_lines(card: Mapping) -> Iterator[str]:
-    """Say what a card holds, the most important first; what it lacks is left out.
-
-    Parameters
-    ----------
-    card : mapping
-        As `records.make_card` makes it, or with some of its keys.
-
-    Yields
-    ------
-    str
-        ``word: value``, the words aligned.
-    """
+    """Say what a card holds, the most important first; what it lacks is left out."""
     for word, value in _facts(card):
         yield f"{word + ':':<14}{value}"
     for part in PARTS:

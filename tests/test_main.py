@@ -18,7 +18,7 @@ from PIL import Image
 
 from scenecam import cam, images, models, synth
 from scenecam_cli import main as cli
-from scenecam_cli import stream as explain
+from scenecam_cli import run_folder, show
 
 NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
 
@@ -320,7 +320,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
 ):
     words = ("explain", pictures, "--weights", weights, "--batch-size", 2, "--out")
     assert scenecam(*words, tmp_path / "whole") == 0
-    out, add, calls = tmp_path / "out", explain.results.Index.add, []
+    out, add, calls = tmp_path / "out", run_folder.Index.add, []
 
     def interrupt(self, rows):
         calls.append(rows)
@@ -328,7 +328,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
             raise KeyboardInterrupt
         add(self, rows)
 
-    monkeypatch.setattr(explain.results.Index, "add", interrupt)
+    monkeypatch.setattr(run_folder.Index, "add", interrupt)
     capsys.readouterr()
     assert scenecam(*words, out) == 130
     assert capsys.readouterr().err == (
@@ -418,7 +418,7 @@ def test_a_full_disk_is_one_sentence(pictures, weights, tmp_path, capsys, monkey
     def full(path, data):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(explain.results.Path, "write_bytes", full)
+    monkeypatch.setattr(run_folder.Path, "write_bytes", full)
     words = ("explain", pictures, "--weights", weights, "--out", tmp_path / "out")
     assert scenecam(*words) == 1
     error = capsys.readouterr().err
@@ -554,7 +554,7 @@ def test_a_reader_that_goes_away_is_no_traceback(capfd, monkeypatch):
     def gone(arguments):
         raise BrokenPipeError
 
-    monkeypatch.setitem(cli.COMMANDS, "show", gone)
+    monkeypatch.setattr(show, "run", gone)
     kept = os.dup(1)
     try:
         assert scenecam("show", "x") == 1

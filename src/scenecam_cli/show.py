@@ -1,18 +1,21 @@
-"""Contact sheets of what `scenecam explain` wrote: each picture beside its overlays."""
+"""Draw contact sheets of explained pictures: each beside its overlays.
+
+Examples:
+  scenecam show results
+  scenecam show results --rows 10 --pages all
+"""
 
 from __future__ import annotations
 
+import argparse
 import io
 import itertools
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
-from scenecam import images, plots
-from scenecam_cli import run_folder as results
+from scenecam_cli.terminal import positive
 
 # Columns of a page, and the letters that fit over one of them.
 COLUMNS, LETTERS = 8, 20
@@ -21,19 +24,45 @@ COLUMNS, LETTERS = 8, 20
 PIXELS = 240
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `show`."""
+    parser.add_argument("folder", metavar="DIR", help="what `explain --out` filled")
+    parser.add_argument(
+        "--rows", type=positive, default=6, help="rows of a page (default: 6)"
+    )
+    parser.add_argument(
+        "--pages",
+        type=lambda text: None if text == "all" else positive(text),
+        default=4,
+        metavar="N|all",
+        help="at most so many pages (default: 4)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw the contact sheets of an output folder."""
+    os.environ.setdefault("MPLBACKEND", "Agg")  # no window is wanted
+    from scenecam_cli.run_folder import read_pictures
+
+    folder = Path(os.path.abspath(arguments.folder))
+    last = 0
+    for path, first, last in contact_sheets(
+        folder, rows=arguments.rows, pages=arguments.pages
+    ):
+        print(f"{path}  (pictures {first:,} to {last:,})")
+    explained = sum(1 for _ in read_pictures(folder))
+    if last < explained:
+        print(f"{explained - last:,} more pictures: --pages all draws all of them.")
+    return 0
+
+
 def contact_sheets(
     folder: Path, *, rows: int = 6, pages: int | None = 4
 ) -> Iterator[tuple[Path, int, int]]:
     """Draw the pages of the contact sheet of an output folder, in its index's order.
 
-    Parameters
-    ----------
-    folder : Path
-        One that `scenecam explain` filled.
-    rows : int
-        Rows of a page. One row holds as many pictures as fit with their overlays.
-    pages : int or None
-        At most so many; None is all.
+    A row holds as many pictures as fit with their overlays; of more than seven classes
+    the seven most probable are shown. A picture that is gone stands as a grey field.
 
     Yields
     ------
@@ -46,22 +75,19 @@ def contact_sheets(
     ------
     ValueError
         If the folder holds no results.
-
-    Notes
-    -----
-    Of more than seven classes the seven most probable are shown for each picture. A
-    picture that is no longer where it was stands as a grey field.
     """
-    settings = results.read_settings(folder)
-    examples = results.read_pictures(folder)
+    from scenecam._data.whole import write_file
+    from scenecam_cli import run_folder
+
+    settings = run_folder.read_settings(folder)
+    examples = run_folder.read_pictures(folder)
     example = next(examples, None) if settings else None
     if example is None:
         raise ValueError(
-            f"{images.shown_path(folder)} holds no explained pictures. Name a folder "
-            "that `scenecam explain --out` filled."
+            f"{run_folder.shown_path(folder)} holds no explained pictures. Name a "
+            "folder that `scenecam explain --out` filled."
         )
-    for old in folder.glob("contact_sheet_[0-9]*.png"):
-        old.unlink()
+    run_folder.remove_sheets(folder)
     examples = itertools.chain([example], examples)
     overlays = min(len(example[1]), COLUMNS - 1)
     per_page = rows * max(1, COLUMNS // (1 + overlays))
@@ -70,20 +96,22 @@ def contact_sheets(
         some = list(itertools.islice(examples, per_page))
         if not some:
             return
-        data = _draw_page(folder, settings["pictures"], some, overlays)
         path = folder / f"contact_sheet_{page}.png"
-        results.write_file(path, data)
+        write_file(path, _draw_page(folder, settings["pictures"], some, overlays))
         yield path, first, first + len(some) - 1
         first += len(some)
 
 
 def _draw_page(folder: Path, root: str, examples: list, overlays: int) -> bytes:
+    import matplotlib.pyplot as plt
+
+    from scenecam import plots
+
     tiles, titles = [], []
     for file, rows in examples:
         tiles.append(_thumbnail(Path(root) / file))
-        first = rows[0]
-        share = f"{float(first['probability']):.0%}"
-        titles.append(f"{_tail(file)}\n{_tail(first['predicted'])} {share}")
+        share = f"{float(rows[0]['probability']):.0%}"
+        titles.append(f"{_tail(file)}\n{_tail(rows[0]['predicted'])} {share}")
         order = sorted(rows, key=lambda row: -float(row["class_probability"]))
         for row in rows:
             if row not in order[:overlays]:
@@ -106,8 +134,12 @@ def _draw_page(folder: Path, root: str, examples: list, overlays: int) -> bytes:
     return data.getvalue()
 
 
-def _thumbnail(path: Path) -> np.ndarray:
+def _thumbnail(path: Path):
     """Read a picture small, or return a grey field if it is gone."""
+    import numpy as np
+
+    from scenecam import images
+
     try:
         picture = images.read_image(path)
     except (ValueError, FileNotFoundError):
@@ -117,6 +149,8 @@ def _thumbnail(path: Path) -> np.ndarray:
 
 def _tail(text: str) -> str:
     """Shorten from the front; ``$`` would begin a formula."""
-    text = images.shown_path(text)
+    from scenecam.images import shown_path
+
+    text = shown_path(text)
     text = text if len(text) <= LETTERS else "\u2026" + text[1 - LETTERS :]
     return text.replace("$", r"\$").replace("\n", " ")

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from scenecam import evaluation, images, models, recipes
-from scenecam_cli import arguments
 from scenecam_cli import main as cli
+from scenecam_cli import train
 
 TINY = ("--builder", "plain_cnn", "--size", 12, "--batch-size", 8)
 
@@ -90,8 +90,8 @@ def test_the_same_command_gives_the_same_weights(pictures, trained, tmp_path, ca
 # One process imports what takes seconds; each run is a fork of it.
 FORKS = """
 import os, sys
-from scenecam import data
-from scenecam_cli import main as cli, runs
+from scenecam import data, models, recipes
+from scenecam_cli import main as cli
 for line in sys.stdin:
     out, *words = line.rstrip("\\n").split("\\t")
     pid = os.fork()
@@ -251,4 +251,4 @@ def test_a_temperature_changes_how_sure_it_is_and_nothing_else(rng):
     np.testing.assert_allclose(after * temperature, before, rtol=1e-3, atol=1e-4)
     right = SceneSet(batch, before.argmax(axis=1), ("a", "b", "c"))
     assert recipes.calibrate(model, right) == 1.0
-    assert set(arguments.BUILDERS) == set(recipes.DEFAULTS)
+    assert set(train.BUILDERS) == set(recipes.DEFAULTS)

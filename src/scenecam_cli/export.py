@@ -1,0 +1,110 @@
+"""Write a network as TensorFlow Serving takes it.
+
+what is written:
+  DIR/1/  a SavedModel, as TensorFlow Serving and tf.saved_model.load take it, and its
+          card in assets.extra/card.json with the names of the classes
+
+Its signature serving_default takes `images`, uint8 (n, height, width, channels), grey
+levels 0 to 255 (scaling is inside), and gives `probabilities`, float32 (n, classes).
+DIR appears whole or not at all. In Python, with TensorFlow alone:
+  served = tensorflow.saved_model.load("DIR/1").signatures["serving_default"]
+  served(images=pictures)["probabilities"]
+
+Examples:
+  scenecam export drawn-resnet --out served/drawn
+  scenecam export my.keras --out served/mine --overwrite
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from scenecam._data.whole import whole_folder
+from scenecam_cli.terminal import WEIGHTS, without_notes
+
+VERSION = "1"  # TensorFlow Serving takes folders of numbers, and serves the highest
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `export`."""
+    parser.add_argument("weights", metavar="NAME_OR_FILE", help=WEIGHTS)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an export that DIR holds"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Open the network and write the SavedModel."""
+    with without_notes():
+        from scenecam import models
+        from scenecam._models import files
+        from scenecam_cli import network as networks
+
+        out = Path(os.path.abspath(arguments.out))
+        path = networks.find_file(arguments.weights)
+        _check_place(out, overwrite=arguments.overwrite)
+        export_model(models.load_model(path), out, card=files.read_card(path))
+    print(f"SavedModel: {out / VERSION}")
+    return 0
+
+
+def _check_place(out: Path, *, overwrite: bool) -> None:
+    """Raise ValueError unless an export may be written there; nothing is changed."""
+    from scenecam.images import shown_path
+
+    if not out.exists():
+        return
+    if not overwrite:
+        raise ValueError(
+            f"{shown_path(out)} exists. Choose another --out, or add --overwrite to "
+            "replace it."
+        )
+    if not (out / VERSION / "saved_model.pb").is_file():
+        raise ValueError(
+            f"{shown_path(out)} is no export (it has no {VERSION}/saved_model.pb), "
+            "and is left alone. Choose another --out."
+        )
+
+
+def export_model(model, out: Path, *, card: dict | None = None) -> Path:
+    """Write a SavedModel that takes pictures and gives probabilities.
+
+    It stands in the folder ``1`` of `out`, which appears whole or not at all and takes
+    the place of what was there. The card goes to ``assets.extra/card.json`` in it.
+    """
+    with whole_folder(out) as partial:
+        _write(model, partial / VERSION)
+        if card:
+            extra = partial / VERSION / "assets.extra"
+            extra.mkdir()
+            text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+            (extra / "card.json").write_text(text, encoding="utf-8")
+    return out / VERSION
+
+
+def _write(model, folder: Path) -> None:
+    import keras
+    import tensorflow as tf
+
+    last, ends = (
+        model.layers[-1],
+        (keras.activations.softmax, keras.activations.sigmoid),
+    )
+    done = isinstance(last, keras.layers.Softmax) or (
+        getattr(last, "activation", None) in ends
+    )
+
+    def serve(images):
+        outputs = model(tf.cast(images, tf.float32), training=False)
+        return {"probabilities": outputs if done else tf.nn.softmax(outputs)}
+
+    pictures = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    # The first endpoint is what TensorFlow Serving calls serving_default.
+    archive.add_endpoint("serve", serve, input_signature=[pictures])
+    archive.write_out(str(folder), verbose=False)
