@@ -39,15 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Open the network and write the SavedModel."""
+    out = Path(os.path.abspath(arguments.out))
     with without_notes():
-        from scenecam import models
-        from scenecam._models import files
-        from scenecam_cli import network as networks
+        from scenecam._models.weights import find_weights, open_weights
 
-        out = Path(os.path.abspath(arguments.out))
-        path = networks.find_file(arguments.weights)
+        path = find_weights(arguments.weights)
         _check_place(out, overwrite=arguments.overwrite)
-        export_model(models.load_model(path), out, card=files.read_card(path))
+        network = open_weights(path)
+        export_model(network.model, out, card=network.card)
     print(f"SavedModel: {out / VERSION}")
     return 0
 
@@ -90,19 +89,16 @@ def _write(model, folder: Path) -> None:
     import keras
     import tensorflow as tf
 
-    last, ends = (
-        model.layers[-1],
-        (keras.activations.softmax, keras.activations.sigmoid),
-    )
-    done = isinstance(last, keras.layers.Softmax) or (
-        getattr(last, "activation", None) in ends
-    )
+    from scenecam._engine import predictions
+
+    probabilities = predictions.predicting(model)
 
     def serve(images):
-        outputs = model(tf.cast(images, tf.float32), training=False)
-        return {"probabilities": outputs if done else tf.nn.softmax(outputs)}
+        return {"probabilities": probabilities(images)}
 
-    pictures = tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8, name="images")
+    pictures = tf.TensorSpec(
+        (None, *model.inputs[0].shape[1:]), tf.uint8, name="images"
+    )
     archive = keras.export.ExportArchive()
     archive.track(model)
     # The first endpoint is what TensorFlow Serving calls serving_default.

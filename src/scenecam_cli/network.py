@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -19,15 +18,14 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from scenecam import cam, images, models
-from scenecam._engine import anatomy, passes
-from scenecam._models import weights as files
+from scenecam import cam, images
+from scenecam._engine import predictions
+from scenecam._engine.anatomy import anatomy_of
+from scenecam._models.weights import open_weights
 
 # Factor and offset that bring grey levels 0 to 255 to the range a network was trained
 # on. Those of this project scale in their first layer.
 PIXELS = {"255": None, "unit": (1 / 255, 0.0), "signed": (1 / 127.5, -1.0)}
-
-SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 class Answers(NamedTuple):
@@ -49,25 +47,11 @@ class Answers(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """A network and what it is asked about every picture.
+    """A network and what it is asked about every picture; see `open_network`.
 
-    Attributes
-    ----------
-    model : keras.Model
-    sha256 : str
-        Of its file.
-    class_names : tuple of str
-        One for each logit.
-    size : (int, int)
-        Height and width of the pictures that it takes.
-    channels : {1, 3}
-        Grey or RGB.
-    pixels : str
-        Key of `PIXELS`.
-    method, layer : str
-        As in `cam.class_maps`.
-    classes : tuple of int, or None
-        The classes to explain; None is the predicted one.
+    `size` is the height and width of the pictures that it takes, with 1 or 3
+    `channels`; `classes` are the numbers of those to explain, None is the predicted
+    one; `sha256` is that of its file.
     """
 
     model: keras.Model
@@ -79,16 +63,11 @@ class Network:
     method: str
     layer: str
     classes: tuple[int, ...] | None
-    _read: Callable
-    _squash: Callable
 
     def fit_picture(self, picture: np.ndarray) -> np.ndarray:
-        """Bring a picture, uint8 (h, w, 3), to what the network takes.
+        """Bring a picture, uint8 (h, w, 3), to ``(*size, channels)``, uint8.
 
-        Returns
-        -------
-        ndarray of shape ``(*size, channels)``, uint8
-            Stretched, not cropped; grey by the luma weights of ITU-R 601.
+        It is stretched, not cropped; grey by the luma weights of ITU-R 601.
         """
         picture = images.resize_image(picture, self.size)
         if self.channels == 1:
@@ -96,7 +75,7 @@ class Network:
         return picture
 
     def predict(self, batch: np.ndarray) -> np.ndarray:
-        """Give float32 probabilities (n, classes) of pictures ``(n, *size, channels)``.
+        """Give float32 probabilities (n, classes) of uint8 (n, *size, channels).
 
         Raises
         ------
@@ -104,31 +83,27 @@ class Network:
             If the batch is too large for the device.
         """
         with _enough_memory(len(batch)):
-            return self._squash(self._read(scale_pixels(batch, self.pixels)))
+            pictures = scale_pixels(batch, self.pixels)
+            return predictions.predict(self.model, pictures, batch_size=len(batch))
 
     def answer(self, batch: np.ndarray) -> Answers:
-        """Give probabilities and class maps of uint8 pictures ``(n, *size, channels)``.
-
-        Raises
-        ------
-        MemoryError
-            If the batch is too large for the device.
-        """
-        batch = scale_pixels(batch, self.pixels)
-        with _enough_memory(len(batch)):
-            logits = self._read(batch)
+        """Give probabilities and class maps of pictures; as in `predict`."""
+        pictures, number = scale_pixels(batch, self.pixels), len(batch)
+        with _enough_memory(number):
+            logits = predictions.predict_logits(self.model, pictures, batch_size=number)
             classes = np.argmax(logits, axis=1)[:, None]
             if self.classes is not None:
-                classes = np.broadcast_to(self.classes, (len(batch), len(self.classes)))
+                classes = np.broadcast_to(self.classes, (number, len(self.classes)))
             maps = cam.class_maps(
                 self.model,
-                batch,
+                pictures,
                 method=self.method,
                 layers=self.layer,
                 classes=classes,
-                batch_size=len(batch),
+                batch_size=number,
             )
-        return Answers(self._squash(logits), classes, maps[self.layer])
+        probabilities = predictions.probabilities_of(self.model, logits)
+        return Answers(probabilities, classes, maps[self.layer])
 
 
 def open_network(
@@ -152,16 +127,12 @@ def open_network(
     classes : "all", "predicted" or sequence of str
         Which classes to explain.
     class_names : sequence of str, optional
-        One for each logit; without it those of the card beside the weights, else
+        One for each class; without it those of the card beside the weights, else
         ``class_0``, ``class_1``, ...
     pixels : str
         Key of `PIXELS`.
     input_size : int, optional
         Height and width of the pictures, for a network that takes any size.
-
-    Returns
-    -------
-    Network
 
     Raises
     ------
@@ -171,15 +142,9 @@ def open_network(
         If the file is damaged, or a method, layer, class or size is unknown or not
         possible with this network; the message names the nearest that is.
     """
-    model, sha256, card = _load(weights)
-    count = anatomy.anatomy_of(model).num_classes
-    if count == 1:
-        raise ValueError(
-            f"the network {weights} has one output, and a command that explains one "
-            "class among others needs two or more. In Python, cam.class_maps explains "
-            "it: its map speaks for the class, the negative map for the other."
-        )
-    names = _class_names(class_names, card, count, weights)
+    model, _, sha256, card = open_weights(weights)
+    count = anatomy_of(model).num_classes
+    names = _class_names(class_names or card.get("class_names"), count, weights)
     numbers = None if classes == "predicted" else _class_numbers(classes, names)
     size, channels = _input(model, input_size)
     if method not in cam.METHODS:
@@ -190,15 +155,6 @@ def open_network(
     sample = scale_pixels(np.full((1, *size, channels), 128, np.uint8), pixels)
     asked = (0,) if numbers is None else numbers
     maps = cam.class_maps(model, sample, method=method, layers=layer, classes=asked)
-    compiled = passes.compile_read(model, [], sample.dtype.name)
-
-    def read(batch):
-        return compiled(tf.constant(batch))[1].numpy()
-
-    logits = read(sample)
-    outputs = np.asarray(model(sample.astype(np.float32), training=False)).ravel()
-    # With a sigmoid on every logit, several classes may be true at once.
-    several = np.allclose(outputs, _sigmoid(logits).ravel(), atol=1e-5)
     return Network(
         model=model,
         sha256=sha256,
@@ -209,8 +165,6 @@ def open_network(
         method=method,
         layer=next(iter(maps)),
         classes=numbers,
-        _read=read,
-        _squash=_sigmoid if several else _softmax,
     )
 
 
@@ -222,41 +176,8 @@ def scale_pixels(batch: np.ndarray, pixels: str) -> np.ndarray:
     return batch.astype(np.float32) * np.float32(factor) + np.float32(offset)
 
 
-def find_file(weights: str) -> Path:
-    """Say which file is meant by the name of shipped weights, or by a path.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none; the message names the nearest that is shipped.
-    """
-    known = files.names()
-    path = Path(weights).expanduser()
-    if weights in known:
-        return files.WEIGHTS / f"{weights}.keras"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"there are no weights {weights!r}{_nearest(weights, known)}. Name a "
-            f"file that ends in {', '.join(SUFFIXES)}, or one of the shipped: "
-            f"{', '.join(known) or 'none'}."
-        )
-    return path
-
-
-def _load(weights: str) -> tuple[keras.Model, str, dict]:
-    """Return the model, the SHA-256 of its file and its card."""
-    path = find_file(weights)
-    if weights in files.names():
-        model = models.pretrained(weights)
-    else:
-        model = models.load_model(path)
-    return model, files.sha256_of(path), files.read_card(path)
-
-
-def _class_names(given, card: dict, count: int, weights: str) -> tuple[str, ...]:
-    names = tuple(given or card.get("class_names") or ())
-    if not names:
-        return tuple(f"class_{number}" for number in range(count))
+def _class_names(given, count: int, weights: str) -> tuple[str, ...]:
+    names = tuple(given or (f"class_{number}" for number in range(count)))
     if len(names) != count or len(set(names)) != count:
         raise ValueError(
             f"{weights} has {count} classes; received {len(names)} names, "
@@ -291,8 +212,7 @@ def _input(model: keras.Model, input_size: int | None) -> tuple[tuple[int, int],
             "the network takes pictures of any size. Say with --input-size which "
             "height and width it should see, best those that it was trained on."
         )
-    fits = [side is None or input_size in (None, side) for side in shape[:2]]
-    if not all(fits):
+    if any(side not in (None, input_size) for side in shape[:2]) and input_size:
         raise ValueError(
             f"the network takes pictures of {shape[0]} x {shape[1]} pixels, not of "
             f"--input-size {input_size}. Leave the option out."
@@ -321,12 +241,3 @@ def _enough_memory(count: int):
             f"{count} pictures at a time do not fit into memory. Choose a smaller "
             "--batch-size."
         ) from None
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 0.5 + 0.5 * np.tanh(0.5 * logits)

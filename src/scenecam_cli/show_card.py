@@ -26,20 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show the card, and say whether it belongs to the file."""
     with without_notes():
-        from scenecam._models import files
-        from scenecam_cli import network as networks
+        from scenecam._models import weights
 
-    path = networks.find_file(arguments.weights)
-    card = files.read_card(path)
+    path = weights.find_weights(arguments.weights)
+    card = weights.read_card(path)
     if not card:
         raise ValueError(
-            f"{arguments.weights} has no card: there is no {files.card_path(path)}. "
+            f"{arguments.weights} has no card: there is no {weights.card_path(path)}. "
             "`scenecam train` writes one, and models.save_model with `card=`."
         )
     print(arguments.weights)
     for line in card_lines(card):
         print(line)
-    if card.get("sha256", sha256 := files.sha256_of(path)) != sha256:
+    if card.get("sha256", sha256 := weights.sha256_of(path)) != sha256:
         return say(1, f"{path} is not the file that this card describes.")
     return 0
 

@@ -233,11 +233,11 @@ def _begin(out: Path, folder: Path, settings: dict, *, resume: bool) -> None:
 
 def _finished(out: Path, settings: dict) -> dict | None:
     """Return the card, if the network stands there and was made with the settings."""
-    from scenecam._models import files
+    from scenecam._models import weights
 
     try:
-        card = files.read_card(out)
-        if card.get("sha256") != files.sha256_of(out):
+        card = weights.read_card(out)
+        if card.get("sha256") != weights.sha256_of(out):
             return None
     except (OSError, ValueError):
         return None
