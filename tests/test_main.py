@@ -471,14 +471,6 @@ def test_mistaken_paths(pictures, weights, tmp_path, capsys):
         assert re.search(words, capsys.readouterr().err)
 
 
-def test_one_output_is_too_few(pictures, tmp_path, capsys):
-    path = saved(tmp_path, units=1, top="sigmoid")
-    assert (
-        scenecam("explain", pictures, "--weights", path, "--out", tmp_path / "o") == 2
-    )
-    assert "has one output" in capsys.readouterr().err
-
-
 # ---- The sheet -----------------------------------------------------------------------
 
 
