@@ -12,7 +12,7 @@ what is written:
   confusion.png  the same as a figure
   mistakes.csv   the pictures named wrongly, the surest mistake first
 
-Examples:
+examples:
   scenecam evaluate photos/ --weights my.keras --out report
   scenecam evaluate more-photos/ --part all --weights photos-resnet --out report
 """

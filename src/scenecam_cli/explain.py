@@ -15,7 +15,7 @@ what is written, for a picture forest/1.jpg and the class sea:
 A second run of the same command does what is missing. In Python:
   maps = numpy.load("results/forest/1.jpg.npy")
 
-Examples:
+examples:
   scenecam explain dog.jpg --weights photos-resnet --out results
   scenecam explain photos/ --weights photos-resnet --classes sea,glacier --out results
   scenecam explain photos/ --weights my.keras --class-names cat,dog \

@@ -10,7 +10,7 @@ DIR appears whole or not at all. In Python, with TensorFlow alone:
   served = tensorflow.saved_model.load("DIR/1").signatures["serving_default"]
   served(images=pictures)["probabilities"]
 
-Examples:
+examples:
   scenecam export drawn-resnet --out served/drawn
   scenecam export my.keras --out served/mine --overwrite
 """

@@ -1,6 +1,6 @@
 """Draw contact sheets of explained pictures: each beside its overlays.
 
-Examples:
+examples:
   scenecam show results
   scenecam show results --rows 10 --pages all
 """

@@ -3,7 +3,7 @@
 The card is the .json file beside the network. It is shown with a word on whether it
 belongs to the file; the network itself is not opened.
 
-Examples:
+examples:
   scenecam show-card drawn-resnet
   scenecam show-card my.keras
 """

@@ -13,7 +13,7 @@ what is written:
 
 The same command gives the same weights on the same machine.
 
-Examples:
+examples:
   scenecam train photos/ --out my.keras
   scenecam train photos/ --out my.keras --resume
   scenecam train photos/ --out maps.keras --builder gap_cnn --epochs 16
