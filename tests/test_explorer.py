@@ -168,7 +168,7 @@ def test_kernels_are_correlated_with_the_grey_picture(rng):
     same = np.zeros((3, 3))
     same[1, 1] = 1
     viewer = explorer.kernel_viewer(pictures, {"same": same, "edge": np.eye(3)})
-    maps = viewer._content["maps"][None]
+    maps = viewer._content.maps[None]
     assert maps.shape == (2, 2, 8, 8)
     assert np.allclose(maps[:, 0], pictures.mean(axis=-1), atol=1e-4)
     assert "0      1      0" in viewer._header["notes"]["kernel"][0]
@@ -178,8 +178,8 @@ def test_kernels_are_correlated_with_the_grey_picture(rng):
 
 def test_feature_maps_are_those_of_the_layers(model, scenes):
     viewer = explorer.feature_map_viewer(model, scenes.images, channels=4)
-    assert list(viewer._content["maps"]) == explorer.coarse_layers(model)
-    for maps in viewer._content["maps"].values():
+    assert list(viewer._content.maps) == explorer.coarse_layers(model)
+    for maps in viewer._content.maps.values():
         assert maps.shape[:2] == (3, 4) and maps.min() >= 0
     assert not viewer._header["signed"]
 
@@ -191,9 +191,9 @@ def test_feature_maps_inside_a_nested_model_are_those_that_keras_gives(scenes):
     pooled = keras.layers.GlobalAveragePooling2D()(inner(inputs))
     nested = keras.Model(inputs, keras.layers.Dense(6)(pooled))
     viewer = explorer.feature_map_viewer(nested, scenes.images, channels=4)
-    assert list(viewer._content["maps"])[-1] == "base/features"
+    assert list(viewer._content.maps)[-1] == "base/features"
     own = np.array(inner(scenes.images.astype("float32")))
-    found = viewer._content["maps"]["base/features"]
+    found = viewer._content.maps["base/features"]
     np.testing.assert_allclose(found, np.moveaxis(own[..., :4], -1, 1), atol=1e-5)
     with pytest.raises(ValueError, match="has no feature map named 'features2'"):
         explorer.feature_map_viewer(nested, scenes.images, layers=["features2"])
@@ -207,7 +207,7 @@ def test_a_threshold_holds_unsure_predictions_back():
     viewer = explorer.threshold_viewer(
         labels, probabilities, ["a", "b"], thresholds=[0, 0.7]
     )
-    matrices = viewer._content["maps"][None]
+    matrices = viewer._content.maps[None]
     assert matrices[0].tolist() == [[1, 1, 0], [0, 2, 0]]
     assert matrices[1].tolist() == [[1, 0, 1], [0, 1, 1]]
     notes = viewer._header["notes"]["threshold"]

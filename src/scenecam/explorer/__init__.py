@@ -1,7 +1,9 @@
 """A model and pictures to a widget: the explorer of class maps.
 
 All maps are computed once; afterwards nothing but arrays is asked, so every control
-answers at once, in Jupyter and in a built page alike.
+answers at once, in Jupyter and in a built page alike. The rooms: ``viewer``, arrays to
+a widget and a page; ``packing``, what its JavaScript gets; ``mapset``, a model's maps,
+and how they grow; ``widgets``, small viewers for single steps.
 """
 
 from __future__ import annotations
@@ -25,26 +27,11 @@ from scenecam.explorer.widgets import (
 )
 from scenecam.scenes import SceneSet
 
-__all__ = [
-    "Explorer",
-    "coarse_layers",
-    "feature_map_viewer",
-    "kernel_viewer",
-    "threshold_viewer",
-]
+__all__ = ["Explorer", "coarse_layers", "feature_map_viewer"]
+__all__ += ["kernel_viewer", "threshold_viewer"]
 
-# The methods as their papers write them.
-TITLES = {
-    "cam": "CAM",
-    "grad_cam": "Grad-CAM",
-    "grad_cam_pp": "Grad-CAM++",
-    "hires_cam": "HiResCAM",
-    "xgrad_cam": "XGrad-CAM",
-    "layer_cam": "LayerCAM",
-    "score_cam": "Score-CAM",
-}
-# Traits whose control is called otherwise.
-CONTROLS = {"image": "picture", "class_index": "class"}
+# The traits that name what a control has chosen.
+CONTROLS = dict(image="picture", class_index="class", method="method", layer="layer")
 
 
 class Explorer(Viewer):
@@ -57,29 +44,22 @@ class Explorer(Viewer):
     scenes : SceneSet
         The pictures; all maps of all of them are computed at once, so a dozen.
     layers : sequence of str, optional
-        From `cam.layer_names`; by default the last of each resolution, at most four,
-        the coarsest.
+        From `cam.layer_names`; by default `coarse_layers`.
     methods : sequence of str
         From `cam.METHODS`.
     classes : sequence of int, optional
         Those that can be chosen. By default all, but where there are more than 20, the
         three likeliest of every picture; `class_search` and `add_classes` bring others.
     **state
-        First values of the traits.
+        First values of the traits, here and of `Viewer`: `opacity`, `view`, `colormap`,
+        `compare`. All can be read, set and observed.
 
     Attributes
     ----------
-    image : int
-        Which picture.
+    image, class_index : int
+        Which picture; which class, as the model numbers them.
     layer, method : str
         Which layer and method, by name.
-    class_index : int
-        Which class, as the model numbers them.
-
-    Notes
-    -----
-    Besides there are the traits of `Viewer`: `opacity`, `view`, `colormap`, `compare`.
-    All can be read, set and observed.
 
     Raises
     ------
@@ -108,44 +88,25 @@ class Explorer(Viewer):
         title: str = "Where the network sees each class",
         **state,
     ):
-        self._title = title
-        self._set = MapSet(
-            model,
-            scenes,
-            layers=layers or coarse_layers(model),
-            methods=[methods] if isinstance(methods, str) else methods,
-            classes=classes,
-        )
-        super().__init__(**self._parts(), **self._first_state(state))
-
-    def _first_state(self, state: dict) -> dict:
-        """Turn the traits into a choice: the predicted class unless told."""
-        image = state.pop("image", 0)
-        check_index("image", image, len(self._set.names))
-        state = {"class_index": self._set.likeliest(image)} | state
-        choice = {"picture": image}
-        for name, first in (
-            ("class_index", None),
-            ("method", self._set.methods[0]),
-            ("layer", self._set.layers[-1]),
-        ):
-            choice[CONTROLS.get(name, name)] = self._place(name, state.pop(name, first))
-        return {"choice": choice} | state
-
-    def _parts(self) -> dict:
-        """What `Viewer` is given."""
-        contents = self._set.contents()
-        controls = {
-            "picture": self._set.names,
-            "class": contents["class_names"],
-            "method": [TITLES.get(name, name) for name in self._set.methods],
-            "layer": self._set.layers,
+        layers = layers or coarse_layers(model)
+        methods = [methods] if isinstance(methods, str) else methods
+        made = MapSet(model, scenes, layers=layers, methods=methods, classes=classes)
+        self._set = made
+        state = {
+            "image": 0,
+            "layer": made.layers[-1],
+            "method": made.methods[0],
+        } | state
+        likeliest = made.likeliest(self._place("image", state["image"]))
+        state = {"class_index": likeliest} | state
+        choice = {
+            CONTROLS[name]: self._place(name, state.pop(name)) for name in CONTROLS
         }
-        return contents | {"controls": controls, "title": self._title}
+        super().__init__(**made.contents(), title=title, **({"choice": choice} | state))
 
     def _show(self, **choice) -> None:
         """Send what has been added, and choose it."""
-        self._fill(**self._parts())
+        self._fill(**self._set.contents(), title=self._content.title)
         self.send(self._header, self._buffers)
         self.choice = {**self.choice, **choice}
 
@@ -157,44 +118,31 @@ class Explorer(Viewer):
         Parameters
         ----------
         pictures : sequence of str, path-like, or ndarray of shape (h, w, 3), uint8
-            Of any size: they are stretched to the size of the others.
+            Of any size: they are stretched to the size of the others. ValueError if
+            there is none, or one cannot be read.
         names : sequence of str, optional
             How to call them; by default the files' names.
-
-        Raises
-        ------
-        ValueError
-            If there is none, or one cannot be read.
         """
         if not len(pictures):
             raise ValueError("pictures must hold at least one picture; received none.")
-        count, size = len(self._set.names), self._set.scenes.images.shape[1:3]
-        arrays = [
-            images.resize_image(picture, size)
-            if isinstance(picture, np.ndarray)
-            else images.read_image(picture, size=size)
-            for picture in pictures
-        ]
-        if names is None:
-            names = [
-                "" if isinstance(p, np.ndarray) else Path(p).stem for p in pictures
-            ]
-        self._set.add_pictures(np.stack(arrays), names)
+        count, size = len(self._set.names), self._set.images.shape[1:3]
+        arrays, found = [], []
+        for picture in pictures:
+            if isinstance(picture, np.ndarray):
+                arrays.append(images.resize_image(picture, size))
+                found.append("")
+            else:
+                arrays.append(images.read_image(picture, size=size))
+                found.append(Path(picture).stem)
+        self._set.add_pictures(np.stack(arrays), found if names is None else names)
         likeliest = self._place("class_index", self._set.likeliest(count))
         self._show(**{"picture": count, "class": likeliest})
 
     def add_classes(self, classes: Sequence[int]) -> None:
         """Compute the maps of more classes for all pictures and show the first of them.
 
-        Parameters
-        ----------
-        classes : sequence of int
-            As the model numbers them; those that are there already are not added again.
-
-        Raises
-        ------
-        ValueError
-            If there is none, or the model has no such class.
+        Classes as the model numbers them; those that are there already are not added
+        again. ValueError if there is none, or the model has no such class.
         """
         self._set.add_classes(classes)
         self._show(**{"class": self._place("class_index", classes[0])})
@@ -204,7 +152,7 @@ class Explorer(Viewer):
 
         The class that is picked is added and shown. It needs a kernel, as `uploader`.
         """
-        names = list(self._set.scenes.class_names)
+        names = list(self._set.class_names)
         field = ipywidgets.Combobox(
             options=names,
             ensure_option=True,
@@ -233,57 +181,55 @@ class Explorer(Viewer):
         return button
 
     def _add_files(self, files) -> None:
-        size, good, problems = self._set.scenes.images.shape[1:3], {}, []
+        size, good, problems = self._set.images.shape[1:3], {}, []
         for file in files:
+            name, content = file["name"], bytes(file["content"])
             try:
-                content = bytes(file["content"])
-                good[file["name"]] = images.decode_image(
-                    content, size=size, name=file["name"]
-                )
+                good[name] = images.decode_image(content, size=size, name=name)
             except ValueError as error:
                 problems.append(str(error))
         if good:
-            self.add_pictures(
-                list(good.values()), names=[Path(name).stem for name in good]
-            )
+            names = [Path(name).stem for name in good]
+            self.add_pictures(list(good.values()), names=names)
         self.message = " ".join(problems) or HINT
 
     # The traits under their own names ----------------------------------------------
 
+    def _values(self, name: str) -> Sequence:
+        """The values of a trait, in the order of the labels of its control."""
+        if name == "image":
+            return range(len(self._set.names))
+        places = {"class_index": "classes", "method": "methods", "layer": "layers"}
+        return getattr(self._set, places[name])
+
     def _place(self, name: str, value: str | int) -> int:
         """Where on its control the value of a trait stands."""
-        if name == "image":
-            return check_index(name, value, len(self._set.names))
-        if name == "class_index":
-            known, there = len(self._set.scenes.class_names), self._set.classes
-            if check_index(name, value, known) not in there:
-                raise ValueError(
-                    f"class {value} cannot be chosen yet: call add_classes([{value}])."
-                )
-            return there.index(value)
-        labels = {"layer": self._set.layers, "method": self._set.methods}[name]
-        if value not in labels:
+        values = self._values(name)
+        if value in values:
+            return values.index(value)
+        if name in ("layer", "method"):
             raise ValueError(
-                f"{name} must be one of {', '.join(labels)}; received {value!r}."
+                f"{name} must be one of {', '.join(values)}; received {value!r}."
             )
-        return labels.index(value)
+        known = self._set.names if name == "image" else self._set.class_names
+        check_index(name, value, len(known))
+        raise ValueError(
+            f"class {value} cannot be chosen yet: call add_classes([{value}])."
+        )
 
-    @validate("image", "class_index", "layer", "method")
+    @validate(*CONTROLS)
     def _check(self, proposal):
         self._place(proposal["trait"].name, proposal["value"])
         return proposal["value"]
 
     @observe("choice")
     def _show_choice(self, change):
-        choice = change["new"]
-        self.image = choice["picture"]
-        self.class_index = self._set.classes[choice["class"]]
-        self.layer = self._set.layers[choice["layer"]]
-        self.method = self._set.methods[choice["method"]]
+        for name, control in CONTROLS.items():
+            setattr(self, name, self._values(name)[change["new"][control]])
 
-    @observe("image", "class_index", "layer", "method")
+    @observe(*CONTROLS)
     def _choose(self, change):
-        control = CONTROLS.get(change["name"], change["name"])
+        control = CONTROLS[change["name"]]
         index = self._place(change["name"], change["new"])
         if self.choice.get(control) != index:
             self.choice = {**self.choice, control: index}

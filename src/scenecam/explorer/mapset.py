@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from scenecam import cam, models
@@ -15,153 +14,108 @@ from scenecam.scenes import NO_CLASS, SceneSet
 
 # More classes than one looks through: their maps are computed when they are asked for.
 MANY = 20
+# The methods as their papers write them.
+TITLES = {
+    "cam": "CAM",
+    "grad_cam": "Grad-CAM",
+    "grad_cam_pp": "Grad-CAM++",
+    "hires_cam": "HiResCAM",
+    "xgrad_cam": "XGrad-CAM",
+    "layer_cam": "LayerCAM",
+    "score_cam": "Score-CAM",
+}
 
 
 class MapSet:
     """Maps of every picture, class, method and layer, with the probabilities.
 
-    Parameters
-    ----------
-    model : keras.Model
-        One that `cam.class_maps` takes.
-    scenes : SceneSet
-        The pictures, with the names of all classes of the model.
-    layers : sequence of str
-        From `cam.layer_names`.
-    methods : sequence of str
-        From `cam.METHODS`.
-    classes : sequence of int, optional
-        Those whose maps are computed. By default all, but where there are more than 20,
-        the three likeliest of every picture.
-
-    Attributes
-    ----------
-    maps : dict of str to ndarray of shape (n, k, methods, h, w), float32
-        For each layer, in logits; k is the number of `classes`.
-    probabilities : ndarray of shape (n, all classes), float32
-    names : list of n str
-    classes : list of k int
-
-    Raises
-    ------
-    ValueError
-        If there is no picture, the model has another number of classes than `scenes`
-        names, or there is no such class.
+    Parameters as in `Explorer`; ValueError if there is no picture, the model has
+    another number of classes than `scenes` names, or there is no such class. For each
+    layer `maps` holds float32 (pictures, `classes`, `methods`, h, w), in logits;
+    `classes` are as the model numbers them, `labels` -1 where they are not known.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        scenes: SceneSet,
-        *,
-        layers: Sequence[str],
-        methods: Sequence[str],
-        classes: Sequence[int] | None = None,
-    ):
+    def __init__(self, model, scenes: SceneSet, *, layers, methods, classes=None):
         if not len(scenes):
             raise ValueError("scenes must hold at least one picture; received none.")
-        self.model, self.scenes = model, scenes
-        self.layers, self.methods = list(layers), list(methods)
-        self.labels = scenes.labels.tolist()
-        self.names = [
-            f"{i + 1} {scenes.class_names[label]}"
-            for i, label in enumerate(self.labels)
-        ]
-        self.probabilities = models.predict(model, scenes.images)
+        self.model, self.layers, self.methods = model, list(layers), list(methods)
+        self.images, self.masks = scenes.images, scenes.masks
+        self.class_names, self.labels = scenes.class_names, scenes.labels.tolist()
+        labels = [self.class_names[label] for label in self.labels]
+        self.names = [f"{i} {label}" for i, label in enumerate(labels, 1)]
+        self.probabilities = models.predict(model, self.images)
         known = self.probabilities.shape[1]
-        if known != len(scenes.class_names):
+        if known != len(self.class_names):
             raise ValueError(
                 f"the model has {known} classes and the scenes name "
-                f"{len(scenes.class_names)}. Use a model of these classes."
+                f"{len(self.class_names)}. Use a model of these classes."
             )
+        if classes is None:
+            ranks = np.argsort(-self.probabilities, axis=1, kind="stable")
+            classes = range(known) if known <= MANY else ranks[:, :3].T.ravel()
         self.classes = []
-        self.classes = self._new(self._usual() if classes is None else classes)
-        self.maps = self._compute(scenes.images, self.classes)
+        self.classes = self._new(classes)
+        self.maps = self._compute(self.images, self.classes)
 
     def likeliest(self, image: int) -> int:
         """Give the likeliest of `classes` for a picture, as the model numbers it."""
         return self.classes[int(self.probabilities[image, self.classes].argmax())]
 
     def add_pictures(self, pictures: np.ndarray, names: Sequence[str]) -> None:
-        """Add pictures that have no labels, and their maps.
-
-        Parameters
-        ----------
-        pictures : ndarray of shape (n, h, w, c), uint8
-            Of the size of the others.
-        names : sequence of n str
-            A number is put before each.
-        """
-        count, scenes = len(self.names), self.scenes
-        maps = self._compute(pictures, self.classes)
-        self.maps = {k: np.concatenate([v, maps[k]]) for k, v in self.maps.items()}
+        """Add pictures of the others' size that have no labels, and their maps."""
+        self._append(self._compute(pictures, self.classes), axis=0)
         more = models.predict(self.model, pictures)
         self.probabilities = np.concatenate([self.probabilities, more])
-        self.names += [
-            f"{count + i + 1} {name}".strip() for i, name in enumerate(names)
-        ]
-        self.labels += [-1] * len(pictures)
-        masks = scenes.masks
-        if masks is not None:
+        self.images = np.concatenate([self.images, pictures])
+        if self.masks is not None:
             none = np.full(pictures.shape[:3], NO_CLASS, np.uint8)
-            masks = np.concatenate([masks, none])
-        self.scenes = SceneSet(
-            images=np.concatenate([scenes.images, pictures]),
-            labels=np.concatenate([scenes.labels, np.zeros(len(pictures), np.int64)]),
-            class_names=scenes.class_names,
-            masks=masks,
-        )
+            self.masks = np.concatenate([self.masks, none])
+        first = len(self.names) + 1
+        self.names += [f"{i} {name}".strip() for i, name in enumerate(names, first)]
+        self.labels += [-1] * len(pictures)
 
     def add_classes(self, classes: Sequence[int]) -> None:
         """Add the maps of more classes, as the model numbers them, for all pictures."""
         new = self._new(classes)
         if new:
-            maps = self._compute(self.scenes.images, new)
-            self.maps = {
-                k: np.concatenate([v, maps[k]], axis=1) for k, v in self.maps.items()
-            }
+            self._append(self._compute(self.images, new), axis=1)
             self.classes += new
 
     def contents(self) -> dict:
         """Give what `viewer.Viewer` wants; its classes are `classes`, in that order."""
-        scenes, classes = self.scenes, self.classes
-        masks = scenes.masks
+        classes, masks = self.classes, self.masks
+        class_names = [self.class_names[number] for number in classes]
         if masks is not None:
-            values = max(len(scenes.class_names), NO_CLASS + 1)
-            place = np.full(values, NO_CLASS, np.uint8)
+            place = np.full(max(len(self.class_names), 256), NO_CLASS, np.uint8)
             place[classes] = np.arange(len(classes))
             masks = place[masks]
         return {
             "maps": self.maps,
-            "pictures": scenes.images,
+            "pictures": self.images,
             "masks": masks,
-            "class_names": [scenes.class_names[number] for number in classes],
+            "class_names": class_names,
             "probabilities": self.probabilities[:, classes],
-            "labels": [
-                classes.index(label) if label in classes else -1
-                for label in self.labels
-            ],
+            "labels": [classes.index(k) if k in classes else -1 for k in self.labels],
+            "controls": {
+                "picture": self.names,
+                "class": class_names,
+                "method": [TITLES.get(name, name) for name in self.methods],
+                "layer": self.layers,
+            },
         }
 
     def _compute(self, pictures: np.ndarray, classes: list[int]) -> dict:
+        methods, layers = tuple(self.methods), self.layers
         found = cam.class_maps(
-            self.model,
-            pictures,
-            method=tuple(self.methods),
-            layers=self.layers,
-            classes=classes,
+            self.model, pictures, method=methods, layers=layers, classes=classes
         )
-        return {
-            layer: np.stack([found[method][layer] for method in self.methods], axis=2)
-            for layer in self.layers
-        }
+        return {k: np.stack([found[m][k] for m in methods], axis=2) for k in layers}
 
-    def _usual(self) -> list[int]:
-        count = self.probabilities.shape[1]
-        if count <= MANY:
-            return list(range(count))
-        likeliest = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :3]
-        return likeliest.T.ravel().tolist()
+    def _append(self, more: dict, *, axis: int) -> None:
+        self.maps = {
+            layer: np.concatenate([maps, more[layer]], axis=axis)
+            for layer, maps in self.maps.items()
+        }
 
     def _new(self, classes: Sequence[int]) -> list[int]:
         """Those of `classes` that are not there yet, each once."""
@@ -173,13 +127,7 @@ class MapSet:
 
 
 def check_index(name: str, value: int, count: int) -> int:
-    """Return an index from 0 to `count` - 1 as int.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
+    """Return an index from 0 to `count` - 1 as int, or raise ValueError."""
     if not isinstance(value, (int, np.integer)) or not 0 <= value < count:
         raise ValueError(f"{name} must be from 0 to {count - 1}; received {value!r}.")
     return int(value)

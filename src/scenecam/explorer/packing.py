@@ -1,99 +1,165 @@
-"""Maps, masks and pictures as few bytes that a page can carry and JavaScript can read.
+"""What the explorer's JavaScript gets: a header of plain data, and few bytes.
 
-Maps travel as small integers, deflated, with the peak of each; pictures as WebP.
+`Content` is what a viewer shows, checked. `pack` turns it into what travels: maps as
+small integers, deflated, with the peak of each; pictures as WebP.
 """
 
 from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
 from PIL import Image
+
+from scenecam import images
+from scenecam._style import class_colours
 
 SEQUENTIAL = ("inferno", "viridis", "cividis", "gray")
 DIVERGING = ("RdBu_r", "PuOr_r", "coolwarm")
 # Steps of a map's values above and below zero. What speaks for a class gets a colour,
 # what speaks against it is only read as a number, so fewer steps do.
 ABOVE, BELOW = 127, 15
-# The class colours of `plots`, which is not imported: seaborn takes a second.
-CLASS_COLOURS = (
-    *("#d55e00", "#029e73", "#7fd0f5", "#8c5a2e", "#0173b2", "#4d4d4d"),
-    *("#cc78bc", "#ece133", "#fbafe4", "#949494"),
-)
 
 
-def pack(*, maps, pictures, masks, class_names, probabilities, labels, numbers, **rest):
-    """Return what JavaScript needs: a header of plain data, and buffers."""
-    grids = [values.reshape(-1, *values.shape[-2:]) for values in maps.values()]
-    signed = rest["signed"]
-    above, below = (127, 127) if signed else (ABOVE, BELOW)
-    tables = DIVERGING if signed else SEQUENTIAL
-    blocks = [class_table(len(class_names))]
-    blocks += [colormaps[name](np.arange(256), bytes=True) for name in tables]
-    for grid in grids:
-        blocks += quantise(grid, above, below) if not numbers else _exact(grid)
-    if masks is not None:
-        blocks.append(np.ascontiguousarray(masks, np.uint8))
-    size = (
-        max(grid.shape[1:] for grid in grids)
-        if pictures is None
-        else pictures.shape[1:3]
-    )
+@dataclass
+class Content:
+    """What a viewer shows: fields as the parameters of `viewer.Viewer`, checked.
+
+    `maps` becomes a dict of layer to array, with the one layer None if there is no
+    choice of layers; `axes` names the controls of an array's leading axes.
+    """
+
+    maps: np.ndarray | Mapping[str, np.ndarray]
+    controls: Mapping[str, Sequence[str]]
+    pictures: np.ndarray | None = None
+    masks: np.ndarray | None = None
+    class_names: Sequence[str] | None = None
+    probabilities: np.ndarray | None = None
+    labels: Sequence[int] | None = None
+    unit: str = "logits"
+    signed: bool = False
+    smooth: bool = True
+    numbers: bool | tuple[Sequence[str], Sequence[str]] = False
+    title: str = ""
+    sliders: Sequence[str] = ("layer",)
+    notes: Mapping[str, Sequence[str]] | None = None
+
+    def __post_init__(self):
+        controls = {name: list(map(str, each)) for name, each in self.controls.items()}
+        self.controls, self.layered = controls, isinstance(self.maps, Mapping)
+        if self.layered and list(self.maps) != controls.get("layer"):
+            raise ValueError(
+                f"maps for the layers {listed(self.maps)} need a control 'layer' with "
+                f"these labels; received {controls.get('layer')}."
+            )
+        self.axes = [n for n in controls if not (self.layered and n == "layer")]
+        maps = self.maps if self.layered else {None: self.maps}
+        self.maps = {layer: self._check_maps(values) for layer, values in maps.items()}
+        self._check_pictures()
+
+    def _check_maps(self, values) -> np.ndarray:
+        values = np.asarray(values, np.float32)
+        wanted = tuple(len(self.controls[name]) for name in self.axes)
+        if values.ndim != len(wanted) + 2 or values.shape[:-2] != wanted:
+            raise ValueError(
+                f"maps must have shape {wanted} + (h, w), an axis for each of "
+                f"{listed(self.axes)}; received {values.shape}."
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("maps must be finite; received NaN or infinite values.")
+        return values
+
+    def _check_pictures(self) -> None:
+        if self.pictures is None:
+            if self.masks is not None:
+                raise ValueError("masks need the pictures that they belong to.")
+            return
+        images.check_images(self.pictures, name="pictures")
+        count = len(self.controls.get("picture", ()))
+        for name in ("pictures", "masks", "probabilities", "labels"):
+            array = getattr(self, name)
+            if array is not None and len(array) != count:
+                raise ValueError(
+                    f"{name} must be as many as the control 'picture' has labels, "
+                    f"{count}; received {len(array)}."
+                )
+
+    def map_of(self, choice: Mapping[str, int]) -> np.ndarray:
+        """The map (h, w) that a choice of labels shows."""
+        layer = self.controls["layer"][choice["layer"]] if self.layered else None
+        return self.maps[layer][tuple(choice[name] for name in self.axes)]
+
+
+def pack(content: Content) -> tuple[dict, list[bytes]]:
+    """Return the header, and the buffers: all arrays, deflated; each picture."""
+    header = describe(content)
+    # In the order in which JavaScript reads them.
+    blocks = [class_table(len(header["classNames"]))]
+    blocks += [
+        colormaps[name](np.arange(256), bytes=True) for name in header["colormaps"]
+    ]
+    for maps, shape in zip(content.maps.values(), header["grids"], strict=True):
+        grid = maps.reshape(shape)
+        exact = [np.zeros((2, len(grid)), np.float32), grid]
+        steps = header["above"], header["below"]
+        blocks += exact if header["exact"] else quantise(grid, *steps)
+    if header["masks"]:
+        blocks.append(np.ascontiguousarray(content.masks, np.uint8))
     # Steps are mostly small numbers, which the filtered strategy packs best.
     packer = zlib.compressobj(9, strategy=zlib.Z_FILTERED)
-    bulk = b"".join(packer.compress(block.tobytes()) for block in blocks)
-    bulk += packer.flush()
-    files = [] if pictures is None else [encode_webp(picture) for picture in pictures]
-    views = ["map"] if pictures is None else ["overlay", "map", "picture"]
-    header = {
-        **rest,
-        "above": above,
-        "below": below,
-        "exact": bool(numbers),
-        "numbers": [list(map(str, names)) for names in numbers] if numbers else None,
-        "grids": [list(grid.shape) for grid in grids],
-        "size": list(map(int, size)),
-        "masks": masks is not None,
-        "classNames": class_names,
-        "labels": None if labels is None else [int(label) for label in labels],
-        "probabilities": None
-        if probabilities is None
-        else np.round(np.asarray(probabilities, float), 4).tolist(),
-        "colormaps": list(tables),
-        "views": views + (["mask"] if masks is not None else []),
-        "comparable": [
-            name
-            for name, labels in rest["controls"].items()
-            if name not in ("picture", *rest["sliders"]) and len(labels) > 1
-        ],
+    bulk = packer.compress(b"".join(map(np.ndarray.tobytes, blocks))) + packer.flush()
+    pictures = () if content.pictures is None else content.pictures
+    return header, [bulk, *map(encode_webp, pictures)]
+
+
+def describe(content: Content) -> dict:
+    """Return the header: what can be chosen, and how to read the arrays."""
+    grids = [[m[..., 0, 0].size, *m.shape[-2:]] for m in content.maps.values()]
+    size, views = max(grid[1:] for grid in grids), ["map"]
+    if content.pictures is not None:
+        size, views = list(content.pictures.shape[1:3]), ["overlay", "map", "picture"]
+    probabilities, labels = content.probabilities, content.labels
+    if probabilities is not None:
+        probabilities = np.round(np.asarray(probabilities, float), 4).tolist()
+    menus = [n for n in content.controls if n not in ("picture", *content.sliders)]
+    plain = "controls layered axes unit signed smooth title".split()
+    return {name: getattr(content, name) for name in plain} | {
+        "sliders": list(content.sliders),
+        "notes": {name: list(texts) for name, texts in (content.notes or {}).items()},
+        "above": ABOVE,
+        "below": ABOVE if content.signed else BELOW,
+        "exact": bool(content.numbers),
+        "numbers": [list(map(str, names)) for names in content.numbers or ()] or None,
+        "grids": grids,
+        "size": size,
+        "masks": content.masks is not None,
+        "classNames": list(content.class_names or ()),
+        "labels": None if labels is None else list(map(int, labels)),
+        "probabilities": probabilities,
+        "colormaps": list(DIVERGING if content.signed else SEQUENTIAL),
+        "views": views + ["mask"] * (content.masks is not None),
+        "comparable": [name for name in menus if len(content.controls[name]) > 1],
     }
-    return header, [bulk, *files]
 
 
 def quantise(grid: np.ndarray, above: int, below: int) -> list[np.ndarray]:
     """Return the tops and bottoms of maps (count, h, w), and their values in steps."""
     top = np.maximum(grid.max(axis=(1, 2)), 0)
     bottom = np.maximum(-grid.min(axis=(1, 2)), 0)
-    scales = [
-        np.divide(steps, peak, out=np.zeros_like(peak), where=peak > 0)[:, None, None]
-        for steps, peak in ((above, top), (below, bottom))
-    ]
-    steps = np.rint(np.where(grid > 0, grid * scales[0], grid * scales[1]))
+    up = above / np.where(top > 0, top, np.inf)[:, None, None]
+    down = below / np.where(bottom > 0, bottom, np.inf)[:, None, None]
+    steps = np.rint(grid * np.where(grid > 0, up, down))
     return [top, bottom, steps.astype(np.int8)]
-
-
-def _exact(grid: np.ndarray) -> list[np.ndarray]:
-    return [np.zeros(len(grid), np.float32), np.zeros(len(grid), np.float32), grid]
 
 
 def class_table(count: int) -> np.ndarray:
     """RGBA for each value of a mask; white for those that have no name."""
     table = np.full((256, 4), 255, np.uint8)
-    for k in range(count):
-        colour = CLASS_COLOURS[k % len(CLASS_COLOURS)]
-        table[k, :3] = list(bytes.fromhex(colour[1:]))
+    table[:count, :3] = np.rint(255 * class_colours(min(count, 256)))
     return table
 
 
@@ -103,3 +169,8 @@ def encode_webp(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(even).save(buffer, "WEBP", lossless=True, quality=100, method=6)
     return buffer.getvalue()
+
+
+def listed(names) -> str:
+    """The names as an error message lists them."""
+    return ", ".join(repr(name) for name in names)

@@ -2,8 +2,8 @@
 
 Every state is computed beforehand, so the same widget lives in Jupyter and in a built
 page without a kernel: one JavaScript module (explorer.js) draws in both. The maps never
-sit in a synced trait, which a built page would carry a second time. The module asks for
-them once, and they travel as small integers, deflated; pictures travel as WebP.
+sit in a synced trait, which a built page would carry a second time: the module asks for
+them once. How they travel says `packing`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ import numpy as np
 from traitlets import Dict, Float, Int, Unicode, observe, validate
 
 from scenecam import images
-from scenecam.explorer.packing import pack
+from scenecam.explorer.packing import Content, listed, pack
 
 HINT = "Point at the map, or move over it with the arrow keys, to read its values."
+# The traits that a page starts with.
+_STATE = ("choice", "other", "opacity", "view", "colormap", "compare", "message")
 _HERE = Path(__file__).parent
 
 
@@ -46,22 +48,22 @@ class Viewer(anywidget.AnyWidget):
         In [0, 1], shown as bars, and in the labels of the control "class".
     labels : sequence of n int, optional
         True class of each picture, -1 where it is not known.
-    unit : str
-        Of the values.
+    unit, title : str
+        Of the values; what stands above, and names the widget for those who do not see.
     signed : bool
-        True colours both signs around zero; False only the positive values.
+        True colours both signs around zero; False, the default, what is positive.
     smooth : bool
-        True enlarges maps as `images.upsample_map` does, False shows their cells.
+        True, the default, enlarges maps as `images.upsample_map` does, False shows
+        their cells.
     numbers : bool or (sequence of str, sequence of str)
         Write the values into the cells; the names of rows and columns.
-    title : str
-        Stands above, and names the widget for those who do not see it.
     sliders : sequence of str
-        Controls that are sliders; the others are menus, pictures are thumbnails.
+        Controls that are sliders, "layer" by default; the others are menus, pictures
+        are thumbnails.
     notes : mapping of str to sequence of str, optional
         For a control, a text for each of its labels, shown below the map.
     **state
-        First values of `choice`, `opacity`, `view`, `colormap`, `compare`.
+        First values of the traits below.
 
     Attributes
     ----------
@@ -71,13 +73,11 @@ class Viewer(anywidget.AnyWidget):
         Of the map over the picture, 0 to 1.
     view : str
         "overlay", "map", "picture" or, where there are masks, "mask".
-    colormap : str
-        Name of the colour map.
     compare : str
         "nothing", or the control that differs between two maps side by side, which then
         share one scale; `other` is the index of the second.
-    message : str
-        Shown below the maps.
+    colormap, message : str
+        Name of the colour map; what is shown below the maps.
 
     Raises
     ------
@@ -97,9 +97,8 @@ class Viewer(anywidget.AnyWidget):
     message = Unicode().tag(sync=True)
 
     def __init__(self, maps, controls: Mapping[str, Sequence[str]], **content):
-        own = ("choice", "other", "opacity", "view", "colormap", "compare", "message")
-        state = {name: content.pop(name) for name in own if name in content}
-        self._fill(maps, controls, **content)
+        state = {name: content.pop(name) for name in _STATE if name in content}
+        self._fill(maps=maps, controls=controls, **content)
         first = {
             "choice": dict.fromkeys(controls, 0) | dict(state.pop("choice", {})),
             "view": self._header["views"][0],
@@ -109,10 +108,10 @@ class Viewer(anywidget.AnyWidget):
         super().__init__(**(first | state))
         self.on_msg(self._answer)
 
-    def _fill(self, maps, controls, **content) -> None:
+    def _fill(self, **content) -> None:
         """Pack all that is shown, in place of what was."""
-        self._content = _check(maps, controls, **content)
-        self._header, self._buffers = pack(**self._content)
+        self._content = Content(**content)
+        self._header, self._buffers = pack(self._content)
 
     def _answer(self, _, content, __) -> None:
         if content.get("ask") == "maps":
@@ -124,7 +123,7 @@ class Viewer(anywidget.AnyWidget):
         for name, index in proposal["value"].items():
             if name not in controls:
                 raise ValueError(
-                    f"there is no control {name!r}; there are {_list(controls)}."
+                    f"there is no control {name!r}; there are {listed(controls)}."
                 )
             if not isinstance(index, int) or not 0 <= index < len(controls[name]):
                 raise ValueError(
@@ -135,23 +134,20 @@ class Viewer(anywidget.AnyWidget):
 
     @validate("opacity")
     def _check_opacity(self, proposal):
-        if not 0 <= proposal["value"] <= 1:
-            raise ValueError(
-                f"opacity must be from 0 to 1; received {proposal['value']}."
-            )
-        return proposal["value"]
+        value = proposal["value"]
+        if not 0 <= value <= 1:
+            raise ValueError(f"opacity must be from 0 to 1; received {value}.")
+        return value
 
     @validate("view", "colormap", "compare")
     def _check_word(self, proposal):
         name, value = proposal["trait"].name, proposal["value"]
-        words = {
-            "view": self._header["views"],
-            "colormap": self._header["colormaps"],
-            "compare": ["nothing", *self._header["comparable"]],
-        }[name]
+        words = ["nothing", *self._header["comparable"]]
+        if name != "compare":
+            words = self._header[f"{name}s"]
         if value not in words:
             raise ValueError(
-                f"{name} must be one of {_list(words)}; received {value!r}."
+                f"{name} must be one of {listed(words)}; received {value!r}."
             )
         return value
 
@@ -163,141 +159,47 @@ class Viewer(anywidget.AnyWidget):
 
     def to_html(self) -> str:
         """Return the widget as HTML that needs no kernel and no network."""
-        names = ("choice", "other", "opacity", "view", "colormap", "compare", "message")
-        files = [base64.b64encode(part).decode() for part in self._buffers]
         page = {
-            "state": {name: getattr(self, name) for name in names},
+            "state": {name: getattr(self, name) for name in _STATE},
             "header": self._header,
-            "files": files,
+            "files": [base64.b64encode(part).decode() for part in self._buffers],
         }
         # Within a script only its end tag ends it, whatever the JSON says.
         data = json.dumps(page).replace("</", r"<\/")
-        module = (_HERE / "explorer.js").read_text() + (
-            _HERE / "standin.js"
-        ).read_text()
-        still, words = self._still()
+        module = self._esm + (_HERE / "standin.js").read_text()
+        words = html.escape(self._words())
+        still = base64.b64encode(images.encode_jpeg(self._still())).decode()
         return (
             '<div class="scenecam-page" data-asleep>'
-            f"<style>{(_HERE / 'explorer.css').read_text()}</style>"
+            f"<style>{self._css}</style>"
             '<div class="scenecam"></div>'
             '<figure class="scenecam-still">'
-            f'<img alt="{html.escape(words)}" src="data:image/jpeg;base64,{still}">'
-            f"<figcaption>{html.escape(words)}</figcaption></figure>"
+            f'<img alt="{words}" src="data:image/jpeg;base64,{still}">'
+            f"<figcaption>{words}</figcaption></figure>"
             f'<script type="application/json">{data}</script>'
             f'<script type="module">{module}</script></div>'
         )
 
-    def _still(self) -> tuple[str, str]:
-        """One picture for where no script runs, as base64, and its description."""
-        content, choice = self._content, self.choice
-        maps = content["maps"]
-        layer = (
-            content["controls"]["layer"][choice["layer"]]
-            if content["layered"]
-            else None
-        )
-        chosen = maps[layer][tuple(choice[name] for name in content["axes"])]
-        size = self._header["size"]
-        limit = max(
-            0.0, float(np.abs(chosen).max() if content["signed"] else chosen.max())
-        )
-        unit = images.unit_map(chosen, positive=not content["signed"], limit=limit)
-        how = "bilinear" if content["smooth"] else "nearest"
-        unit = images.upsample_map(unit, size, method=how)
-        parts = [images.colour_map(np.clip(unit, 0, 1), cmap=self.colormap)]
-        if content["pictures"] is not None:
-            picture = content["pictures"][choice["picture"]]
-            share = self.opacity
-            parts = [
-                picture,
-                images.overlay(picture, unit, opacity=share, cmap=self.colormap),
-            ]
-        named = [labels[choice[name]] for name, labels in content["controls"].items()]
-        words = f"{content['title'] or 'Map'}: {', '.join(named)}"
-        return base64.b64encode(images.encode_jpeg(np.hstack(parts))).decode(), words
+    def _words(self) -> str:
+        controls = self._header["controls"]
+        named = [labels[self.choice[name]] for name, labels in controls.items()]
+        return f"{self._header['title'] or 'Map'}: {', '.join(named)}"
+
+    def _still(self) -> np.ndarray:
+        """One picture for where no script runs, uint8 (height, width, 3)."""
+        content, shown = self._content, self._content.map_of(self.choice)
+        limit = max(0.0, float((np.abs(shown) if content.signed else shown).max()))
+        unit = images.unit_map(shown, positive=not content.signed, limit=limit)
+        how = "bilinear" if content.smooth else "nearest"
+        unit = images.upsample_map(unit, self._header["size"], method=how).clip(0, 1)
+        if content.pictures is None:
+            return images.colour_map(unit, cmap=self.colormap)
+        picture = content.pictures[self.choice["picture"]]
+        look = {"opacity": self.opacity, "cmap": self.colormap}
+        return np.hstack([picture, images.overlay(picture, unit, **look)])
 
     def _repr_mimebundle_(self, **kwargs):
         """Return the widget's view for Jupyter, and HTML for everywhere else."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         return data | {"text/html": self.to_html()}, metadata
-
-
-def _check(
-    maps,
-    controls,
-    *,
-    pictures=None,
-    masks=None,
-    class_names=None,
-    probabilities=None,
-    labels=None,
-    unit="logits",
-    signed=False,
-    smooth=True,
-    numbers=False,
-    title="",
-    sliders=("layer",),
-    notes=None,
-) -> dict:
-    """Return everything checked, and the maps as a dict of layer to array."""
-    controls = {
-        name: [str(label) for label in labels] for name, labels in controls.items()
-    }
-    layered = isinstance(maps, Mapping)
-    if layered and list(maps) != controls.get("layer"):
-        raise ValueError(
-            f"maps for the layers {_list(maps)} need a control 'layer' with these "
-            f"labels; received {controls.get('layer')}."
-        )
-    axes = [name for name in controls if not (layered and name == "layer")]
-    wanted = tuple(len(controls[name]) for name in axes)
-    checked = {}
-    for layer, values in (maps if layered else {None: maps}).items():
-        values = np.asarray(values, np.float32)
-        if values.ndim != len(axes) + 2 or values.shape[:-2] != wanted:
-            raise ValueError(
-                f"maps must have shape {wanted} + (h, w), an axis for each of "
-                f"{_list(axes)}; received {values.shape}."
-            )
-        if not np.isfinite(values).all():
-            raise ValueError("maps must be finite; received NaN or infinite values.")
-        checked[layer] = values
-    if pictures is not None:
-        images.check_images(pictures, name="pictures")
-        count = len(controls.get("picture", ()))
-        for name, array in {
-            "pictures": pictures,
-            "masks": masks,
-            "probabilities": probabilities,
-            "labels": labels,
-        }.items():
-            if array is not None and len(array) != count:
-                raise ValueError(
-                    f"{name} must be as many as the control 'picture' has labels, "
-                    f"{count}; received {len(array)}."
-                )
-    elif masks is not None:
-        raise ValueError("masks need the pictures that they belong to; received none.")
-    return {
-        "maps": checked,
-        "controls": controls,
-        "layered": layered,
-        "axes": axes,
-        "pictures": pictures,
-        "masks": masks,
-        "class_names": list(class_names or ()),
-        "probabilities": probabilities,
-        "labels": labels,
-        "unit": unit,
-        "signed": signed,
-        "smooth": smooth,
-        "numbers": numbers,
-        "title": title,
-        "sliders": list(sliders),
-        "notes": {k: list(v) for k, v in (notes or {}).items()},
-    }
-
-
-def _list(names) -> str:
-    return ", ".join(repr(name) for name in names)

@@ -27,31 +27,20 @@ def kernel_viewer(
 ) -> Viewer:
     """See what a kernel answers to: grey pictures after convolution.
 
+    As in every network, the kernel is not turned round: it is a cross-correlation. The
+    maps are signed, in grey levels, at the size of the pictures; the edge is repeated.
+
     Parameters
     ----------
     pictures : ndarray of shape (n, h, w, 3), uint8
-        RGB.
+        RGB; else TypeError or ValueError.
     kernels : mapping of str to ndarray of shape (height, width)
-        Name to weights.
+        Name to weights; ValueError if one has not two dimensions.
     **content
         What else `Viewer` takes.
-
-    Returns
-    -------
-    Viewer
-        Signed maps in grey levels, at the size of the pictures; the edge is repeated.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If pictures are not uint8 (n, h, w, 3), or a kernel has not two dimensions.
-
-    Notes
-    -----
-    As in every network, the kernel is not turned round: it is a cross-correlation.
     """
     images.check_images(pictures, name="pictures")
-    grey = np.asarray(pictures, np.float32).mean(axis=-1)
+    grey = pictures.astype(np.float32).mean(axis=-1)
     maps, texts = [], []
     for name, kernel in kernels.items():
         kernel = np.asarray(kernel, np.float32)
@@ -62,11 +51,11 @@ def kernel_viewer(
         maps.append(ndimage.correlate(grey, kernel[None], mode="nearest"))
         rows = (" ".join(f"{weight:6.3g}" for weight in row) for row in kernel)
         texts.append("\n".join(rows))
-    settings = {"unit": "grey levels", "signed": True, "view": "map"}
+    controls = {"picture": _numbers(len(pictures)), "kernel": list(kernels)}
+    settings = {"pictures": pictures, "unit": "grey levels", "signed": True}
     settings |= {"title": "A picture after convolution", "notes": {"kernel": texts}}
-    controls = {"picture": _numbered(len(pictures)), "kernel": list(kernels)}
-    stacked = np.stack(maps, axis=1)
-    return Viewer(stacked, controls, pictures=pictures, **(settings | content))
+    settings |= {"view": "map"}
+    return Viewer(np.stack(maps, axis=1), controls, **(settings | content))
 
 
 def feature_map_viewer(
@@ -86,17 +75,12 @@ def feature_map_viewer(
     pictures : ndarray of shape (n, h, w, 3), uint8
         In the size of the model's input.
     layers : sequence of str, optional
-        Paths as `anatomy.layer_names` gives them, ``"base/conv1"`` inside a nested
-        model; by default the last of each resolution.
+        From `cam.layer_names`, ``"base/conv1"`` inside a nested model; by default
+        `coarse_layers`.
     channels : int
         How many of each layer; as many as the smallest layer has, if that has fewer.
     **content
-        What else `Viewer` takes.
-
-    Returns
-    -------
-    Viewer
-        Activations, signed where a layer has negative ones.
+        What else `Viewer` takes; it is signed where a layer has negative activations.
 
     Raises
     ------
@@ -104,24 +88,19 @@ def feature_map_viewer(
         If pictures are not uint8 (n, h, w, 3) or not of the model's size, or the model
         has no such feature map.
     """
-    images.check_images(pictures, name="pictures")
     names = asked.find_layers(model, layers or coarse_layers(model))
     outputs = passes.read_layers(model, pictures, names)
     count = min(channels, *(values.shape[-1] for values in outputs.values()))
     maps = {k: np.moveaxis(outputs[k][..., :count], -1, 1) for k in names}
-    settings = {
-        "unit": "",
-        "view": "map",
-        "title": "What the channels of a layer answer to",
-    }
-    settings |= {"signed": any(values.min() < 0 for values in maps.values())}
     controls = {
-        "picture": _numbered(len(pictures)),
-        "channel": [f"channel {i + 1}" for i in range(count)],
+        "picture": _numbers(len(pictures)),
+        "channel": [f"channel {number}" for number in _numbers(count)],
+        "layer": names,
     }
-    sliders = {"sliders": ("layer", "channel")}
-    controls["layer"] = names
-    return Viewer(maps, controls, pictures=pictures, **(settings | sliders | content))
+    settings = {"title": "What the channels of a layer answer to", "unit": ""}
+    settings |= {"pictures": pictures, "view": "map", "sliders": ("layer", "channel")}
+    settings |= {"signed": any(values.min() < 0 for values in maps.values())}
+    return Viewer(maps, controls, **(settings | content))
 
 
 def threshold_viewer(
@@ -134,29 +113,21 @@ def threshold_viewer(
 ) -> Viewer:
     """See the confusion matrix change while unsure predictions are held back.
 
+    It counts pictures: a row for each true class, a column for each predicted one, and
+    a last one for what was held back.
+
     Parameters
     ----------
     labels : ndarray of shape (n,), int
         True classes.
     probabilities : ndarray of shape (n, k), float
-        In [0, 1].
+        In [0, 1]; ValueError if rows or columns do not fit the rest.
     class_names : sequence of k str
         Name of class 0, 1, ...
     thresholds : sequence of float, optional
         A prediction whose probability is smaller is held back; 0 to 0.95 by default.
     **content
         What else `Viewer` takes.
-
-    Returns
-    -------
-    Viewer
-        Counts: a row for each true class, a column for each predicted one, and a last
-        one for what was held back.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     k = len(class_names)
@@ -167,23 +138,18 @@ def threshold_viewer(
         )
     steps = np.arange(20) / 20 if thresholds is None else np.asarray(thresholds)
     guesses, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    matrices = np.zeros((len(steps), k, k + 1), np.float32)
-    texts = []
+    matrices, texts = np.zeros((len(steps), k, k + 1), np.float32), []
     for matrix, step in zip(matrices, steps, strict=True):
         kept = sure >= step
         np.add.at(matrix, (labels, np.where(kept, guesses, k)), 1)
         right = f"{(guesses == labels)[kept].mean():.1%}" if kept.any() else "none"
         texts.append(f"{kept.mean():.1%} of the pictures kept; of these {right} right")
     settings = {"unit": "pictures", "title": "True class against predicted class"}
-    settings |= {
-        "sliders": ("threshold",),
-        "notes": {"threshold": texts},
-        "smooth": False,
-    }
-    settings["numbers"] = (class_names, [*class_names, "held back"])
+    settings |= {"sliders": ("threshold",), "notes": {"threshold": texts}}
+    settings |= {"numbers": (class_names, [*class_names, "held back"]), "smooth": False}
     controls = {"threshold": [f"{step:.0%}" for step in steps]}
     return Viewer(matrices, controls, **(settings | content))
 
 
-def _numbered(count: int) -> list[str]:
+def _numbers(count: int) -> list[str]:
     return [str(i + 1) for i in range(count)]
