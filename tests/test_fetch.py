@@ -387,13 +387,13 @@ def test_a_member_that_would_lie_outside_is_refused(
     assert sorted(photos.parent.rglob("*")) == before and nothing_but(project)
 
 
-@pytest.mark.parametrize("kind", ["symbolic", "hard", "device", "zip"])
+@pytest.mark.parametrize("kind", ["symbolic", "hard", "device", "zip", "zip/"])
 def test_links_and_devices_are_refused(project, photos, capsys, kind):
     path = photos.parent / "archive"
     name = "seg_train/seg_train/sea/9.png"
-    if kind == "zip":
+    if kind.startswith("zip"):
         path.write_bytes(packed(photos).read_bytes())
-        info = zipfile.ZipInfo(name)
+        info = zipfile.ZipInfo(name + kind.removeprefix("zip"))
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(info, "/etc/passwd")
@@ -500,6 +500,36 @@ def test_animals_through_pooch(project, tmp_path, server, monkeypatch):
     (dog, *_) = seen["test", "dog"]
     animals = data.load_animals("test")
     np.testing.assert_array_equal(animals.images[animals.labels == 2][0], dog)
+
+
+def test_what_a_killed_pooch_left_is_cleared(project, server):
+    left = project / "data" / "animals.partial"
+    left.mkdir()
+    (left / "tmpabc").write_bytes(b"x")
+    server.plan = ["404"]
+    assert fetch("animals") == 1 and nothing_but(project)
+
+
+@pytest.mark.parametrize("name", ["photos", "animals"])
+def test_what_is_whole_of_a_download_is_not_downloaded_again(
+    project, photos, server, monkeypatch, capsys, name
+):
+    path = packed(photos)
+    if name == "animals":
+        write_cifar(path, monkeypatch)
+    server.content = path.read_bytes()
+
+    def full(*words):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as small:
+        small.setattr(sets.Path, "write_bytes", full)
+        assert fetch(name) == 1
+    assert nothing_but(project, f"{name}.partial") and len(server.asked) == 1
+    assert "the disk became full" in capsys.readouterr().err
+    assert fetch(name) == 0
+    assert "An earlier download is there" in capsys.readouterr().out
+    assert nothing_but(project, name) and len(server.asked) == 1
 
 
 @pytest.mark.parametrize(

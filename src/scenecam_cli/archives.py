@@ -62,9 +62,8 @@ def read_pictures(path: Path, place: Place) -> Pictures:
     Raises
     ------
     ValueError
-        If it is no archive, is damaged, has a password, announces more than
-        `MAX_TOTAL` bytes, or has a member that would lie outside its folder; for
-        CIFAR-10, if its checksum is another than `CIFAR_SHA256`.
+        If it is no archive, is damaged, has a password or a hostile member, or
+        announces too much; for CIFAR-10, if its checksum is not `CIFAR_SHA256`.
     """
     try:
         yield from _reader(path)(path, place)
@@ -84,11 +83,24 @@ def _reader(path: Path) -> Callable[[Path, Place], Pictures]:
         return _read_folder
     if zipfile.is_zipfile(path):
         return _read_zip
-    if not tarfile.is_tarfile(path):
-        raise ValueError(_no_archive(path))
-    with tarfile.open(path) as archive:
-        first = next((info.name for info in archive if info.isfile()), "")
-    return _read_cifar if first.startswith(f"{CIFAR_FOLDER}/") else _read_tar
+    if tarfile.is_tarfile(path):
+        with tarfile.open(path) as archive:
+            first = next((info.name for info in archive if info.isfile()), "")
+        return _read_cifar if first.startswith(f"{CIFAR_FOLDER}/") else _read_tar
+    with open(path, "rb") as file:
+        start = file.read(512).lstrip()
+    if not start:
+        what = "is empty. Download it again."
+    elif start.startswith(b"PK"):
+        what = "is a zip that was cut short. Download it again."
+    elif start.startswith(b"<"):
+        what = "is a web page, not an archive. Some pages ask for a login first."
+    else:
+        what = (
+            f"is neither a zip nor a tar archive nor a folder (it begins with "
+            f"{start[:8]!r}). Name the archive, or the folder that it was unpacked to."
+        )
+    raise ValueError(f"{shown_path(path)} {what}")
 
 
 def _read_folder(path: Path, place: Place) -> Pictures:
@@ -132,15 +144,14 @@ def _wanted(path: Path, place: Place, members: Iterable[tuple]) -> Iterator[tupl
         total += size
         words = name.replace("\\", "/")
         target = place(name) if file else None
+        bomb = total > MAX_TOTAL or number > MAX_MEMBERS
         most = f"{MAX_TOTAL / 1e9:.0f} GB or {MAX_MEMBERS:,} files"
         faults = {
             "has an absolute path": re.match("/|[A-Za-z]:", words),
             "would lie outside the folder": ".." in words.split("/"),
             "is a link or a device, not a file": not (file or inner),
             f"has {size / 1e6:,.0f} MB": target and size > MAX_PICTURE,
-            f"is too much: it announces more than {most}": (
-                total > MAX_TOTAL or number > MAX_MEMBERS
-            ),
+            f"is too much: the archive announces more than {most}": bomb,
         }
         for fault, found in faults.items():
             if found:
@@ -160,9 +171,8 @@ def _read_cifar(path: Path, place: Place) -> Pictures:
     checksum = pooch.file_hash(str(path))
     if checksum != CIFAR_SHA256:
         raise ValueError(
-            f"{shown_path(path)} is not the archive of CIFAR-10, or not the whole of "
-            f"it: its SHA-256 is {checksum}, expected {CIFAR_SHA256}. Download it "
-            "again."
+            f"{shown_path(path)} is not CIFAR-10's archive, or not the whole: its "
+            f"SHA-256 is {checksum}, expected {CIFAR_SHA256}. Download it again."
         )
     seen: Counter[str] = Counter()
     with tarfile.open(path) as archive:
@@ -176,23 +186,3 @@ def _read_cifar(path: Path, place: Place) -> Pictures:
                 seen[folder] += 1
                 if target := place(name):
                     yield name, target, encode_png(image.transpose(1, 2, 0))
-
-
-def _no_archive(path: Path) -> str:
-    with open(path, "rb") as file:
-        start = file.read(512).lstrip()
-    if not start:
-        what = "is empty. Download it again."
-    elif start.startswith(b"PK"):
-        what = "is a zip that was cut short. Download it again."
-    elif start.startswith(b"<"):
-        what = (
-            "is a web page, not an archive. Download the archive itself; some pages "
-            "ask for a login first."
-        )
-    else:
-        what = (
-            f"is neither a zip nor a tar archive nor a folder (it begins with "
-            f"{start[:8]!r}). Name the archive, or the folder that it was unpacked to."
-        )
-    return f"{shown_path(path)} {what}"

@@ -25,9 +25,7 @@ import shutil
 import sys
 from pathlib import Path
 from time import sleep
-from urllib.parse import urlsplit
 
-PHOTOS = "puneet6060/intel-image-classification"
 CIFAR = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 
 # Seconds to connect in, and of silence after which a server has stalled.
@@ -37,22 +35,14 @@ LONGEST_PAUSE = 60  # seconds that a server may ask us to wait between two tries
 
 NO_ARCHIVE = "is no archive, perhaps a web page"
 
-# What kagglehub, pooch and those below them raise, by name; what that says; and in how
-# many seconds to try again, if it can help. The first that fits holds.
+# What kagglehub, pooch and those below them raise, by name; what the host did then; and
+# in how many seconds to try again, if it can help. The first that fits holds.
 TROUBLES = (
-    (
-        "ConnectTimeoutError ProxyError SSLError",
-        "{host} cannot be reached{cause}",
-        None,
-    ),
-    ("ReadTimeout ReadTimeoutError", "{host} sent nothing for {seconds} s", 0),
-    ("ProtocolError DataCorruptionError", "the download from {host} broke off", 0),
-    (
-        "BadZipFile JSONDecodeError ReadError",
-        "{host} sent something that " + NO_ARCHIVE,
-        1,
-    ),
-    ("RequestException", "{host} cannot be reached{cause}", None),
+    ("ConnectTimeoutError ProxyError SSLError", "cannot be reached{cause}", None),
+    ("ReadTimeout ReadTimeoutError", "sent nothing for {seconds} s", 0),
+    ("ProtocolError DataCorruptionError", "sent a part, then it broke off", 0),
+    ("BadZipFile JSONDecodeError ReadError", "sent something that " + NO_ARCHIVE, 1),
+    ("RequestException", "cannot be reached ({error})", None),
 )
 
 
@@ -73,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Put a public set into ``data/photos`` or ``data/animals`` of the project."""
     from scenecam import data
+    from scenecam.images import shown_path
     from scenecam_cli import sets
     from scenecam_cli.run_folder import locked
 
@@ -90,7 +81,12 @@ def run(arguments: argparse.Namespace) -> int:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise _no_room(place.parent, "the disk became full") from None
+            systems = os.strerror(error.errno)
+            why = error.strerror.replace(systems, "the disk became full")
+            raise OSError(
+                f"there is no room in {shown_path(place.parent)}: {why}. Make room "
+                "there, or replace the folder by a link to a larger disk."
+            ) from None
     return 0
 
 
@@ -118,74 +114,50 @@ def _fetch(wanted, place: Path, given: str | None) -> None:
     free = shutil.disk_usage(place.parent).free
     if free < needed:
         why = f"{needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} free"
-        raise _no_room(place.parent, why)
+        raise OSError(errno.ENOSPC, why)
     if not given:
         print(f"{origin} -> {shown_path(place)}", flush=True)
         source = download(wanted, folder)
-    try:
-        sets.build(wanted, place, source, origin)
-    except ConnectionError:  # the next run would take it for whole again
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _no_room(folder: Path, why: str) -> OSError:
-    from scenecam.images import shown_path
-
-    return OSError(
-        f"there is no room in {shown_path(folder)}: {why}. Make room there, or replace "
-        "the folder by a link to a larger disk."
-    )
+    sets.build(wanted, place, source, origin, downloads=folder)
 
 
 def download(wanted, folder: Path) -> Path:
     """Download a set, a `sets.PublicSet`, to a folder; return where it lies.
 
-    What a broken download leaves in the folder, the next call goes on with.
-
-    Raises
-    ------
-    ConnectionError
-        If it cannot be downloaded now; the text says how to do it by hand.
-    OSError
-        If the disk is full, and the like.
+    What a broken download leaves in the folder, the next call goes on with. Raises
+    ConnectionError, with the way to do it by hand, if it cannot be downloaded now.
     """
     get = {"photos": _get_photos, "animals": _get_animals}[wanted.name]
     if _has_files(folder):
         print("An earlier download is there; going on with what is whole of it.")
-    try:
-        for tries in range(1, TRIES + 1):
-            try:
-                return get(folder)
-            except Exception as error:
-                reason, pause = _trouble(error, urlsplit(wanted.page).hostname)
-                if reason is None:
-                    raise
-            if NO_ARCHIVE in reason:  # else the next try goes on from wrong bytes
-                shutil.rmtree(folder, ignore_errors=True)
-            if pause is None or pause > LONGEST_PAUSE or tries == TRIES:
-                break
-            wait = f" in {pause:.0f} s" if pause else ""
-            print(f"{reason}: trying again{wait} ({tries} of {TRIES - 1}).", flush=True)
-            sleep(pause)
-        raise ConnectionError(f"{reason}. {wanted.by_hand()}")
-    finally:
-        if not _has_files(folder):
+    for tries in range(1, TRIES + 1):
+        try:
+            return get(folder)
+        except Exception as error:
+            reason, pause = _trouble(error, host=wanted.page.split("/")[2])
+            if reason is None:
+                raise
+        # Else the next try goes on from wrong bytes, or an empty folder stays.
+        if NO_ARCHIVE in reason or not _has_files(folder):
             shutil.rmtree(folder, ignore_errors=True)
+        if pause is None or pause > LONGEST_PAUSE or tries == TRIES:
+            break
+        wait = f" in {pause:.0f} s" if pause else ""
+        print(f"{reason}: trying again{wait} ({tries} of {TRIES - 1}).", flush=True)
+        sleep(pause)
+    raise ConnectionError(f"{reason}. {wanted.by_hand()}")
 
 
 def _get_photos(folder: Path) -> Path:
     """Download the photographs through kagglehub; `folder` is its cache."""
     os.environ["KAGGLEHUB_CACHE"] = str(folder)
     os.environ.setdefault("KAGGLEHUB_VERBOSITY", "error")
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_MININTERVAL", "60")
+    os.environ.setdefault("TQDM_MININTERVAL", "0.1" if sys.stderr.isatty() else "60")
     import kagglehub
     from requests.adapters import HTTPAdapter
 
-    # kagglehub gives a time-out to the request that goes on with a download alone. A
-    # server that stalls in any other holds it for ever, and it takes no argument.
+    # kagglehub (up to 1.0.3) takes no time-out, and gives one to a single request, the
+    # one that goes on with a download: a server that stalls in another holds for ever.
     send = HTTPAdapter.send
 
     def send_in_time(*args, **options):
@@ -193,7 +165,7 @@ def _get_photos(folder: Path) -> Path:
 
     HTTPAdapter.send = send_in_time
     try:
-        return Path(kagglehub.dataset_download(PHOTOS))
+        return Path(kagglehub.dataset_download("puneet6060/intel-image-classification"))
     finally:
         HTTPAdapter.send = send
 
@@ -212,19 +184,14 @@ def _get_animals(folder: Path) -> Path:
 
 
 def _trouble(error: Exception, host: str) -> tuple[str | None, float | None]:
-    """Return why a download failed, and in how many seconds to try again, if at all.
-
-    The reason is None for an error that has nothing to do with the network.
-    """
+    """Return why the network failed, or None, and in how many seconds to try again."""
     if isinstance(error, ModuleNotFoundError):
-        install = "is not installed. Install it: pip install 'scenecam[fetch]'"
-        return f"{error.name}, which downloads the set, {install}", None
+        return f"{error.name} is not installed: pip install 'scenecam[fetch]'", None
     chain = _chain(error)
     for link in chain:
         answer = getattr(link, "response", None)
         if answer is not None and answer.status_code >= 400:
-            asked = answer.headers.get("Retry-After") or "10"
-            return _refusal(answer.status_code, asked, host)
+            return _refusal(answer, host)
     names = {kind.__name__ for link in chain for kind in type(link).__mro__}
     if str(error).startswith(("Unsupported archive", "SHA256 hash")):
         names.add("BadZipFile")
@@ -232,20 +199,21 @@ def _trouble(error: Exception, host: str) -> tuple[str | None, float | None]:
     cause = f" ({causes[0]})" if causes else ""
     for kinds, said, pause in TROUBLES:
         if names & set(kinds.split()):
-            return said.format(host=host, cause=cause, seconds=TIMEOUT[1]), pause
+            said = said.format(cause=cause, seconds=TIMEOUT[1], error=error)
+            return f"{host} {said}", pause
     return None, None
 
 
-def _refusal(code: int, asked: str, host: str) -> tuple[str, float | None]:
+def _refusal(answer, host: str) -> tuple[str, float | None]:
     """Return what an HTTP status means for us; as `_trouble`."""
+    code, asked = answer.status_code, answer.headers.get("Retry-After") or "10"
     if code in (429, 503):
-        pause = float(asked) if asked.isdecimal() else None
         why = "too many requests" if code == 429 else "is busy"
+        pause = float(asked) if asked.isdecimal() else None  # it may be a date
         return f"{host} answered {code} ({why}; try again after {asked})", pause
-    gone, closed = "the set is not there any more", "it does not give the set to us"
-    why = {404: gone, 410: gone, 401: closed, 403: closed}.get(code)
-    told = f"{host} answered {code}"
-    return f"{told}: {why}" if why else told, 1 if code >= 500 else None
+    gone, closed = ": the set is not there any more", ": it does not give the set to us"
+    why = {404: gone, 410: gone, 401: closed, 403: closed}.get(code, "")
+    return f"{host} answered {code}{why}", 1 if code >= 500 else None
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,8 +40,7 @@ class PublicSet:
     parts: Mapping[str, str]  # part -> folder that has the class folders
     pictures: Mapping[str, int]  # part -> how many the whole set has
     page: str
-    file: str
-    known_by: str
+    file: str  # to get from the page
     megabytes: int  # that downloading and unpacking need together
 
     def by_hand(self) -> str:
@@ -50,12 +50,9 @@ class PublicSet:
             f"  1. With a browser, from {self.page}\n"
             f"     get {self.file}.\n"
             f"  2. scenecam fetch {self.name} --from path/to/that/file\n"
-            f"The file may lie anywhere and have any name: it is known by "
-            f"{self.known_by}.\n"
-            f"A folder will do too, if it has a train and a test part with the folders "
-            f" {', '.join(self.classes)};\nlying as data/{self.name}/"
-            f"{self.parts['train']}/{self.classes[0]}/..., it is found without this "
-            "command."
+            f"The file may lie anywhere and have any name. A folder will do too, with\n"
+            f"a train and a test part that have folders {', '.join(self.classes)};\n"
+            f"lying in data/{self.name}, it is found without this command."
         )
 
     def say(self, counts: Mapping[str, int]) -> str:
@@ -78,7 +75,6 @@ SETS = {
         pictures={"train": 14034, "test": 3000},
         page="https://www.kaggle.com/datasets/puneet6060/intel-image-classification",
         file="archive.zip, about 0.4 GB (the button Download)",
-        known_by="its folders seg_train and seg_test",
         megabytes=1200,
     ),
     "animals": PublicSet(
@@ -89,7 +85,6 @@ SETS = {
         pictures={"train": 20000, "test": 4000},
         page="https://www.cs.toronto.edu/~kriz/cifar.html",
         file="cifar-10-python.tar.gz, about 0.2 GB (CIFAR-10 python version)",
-        known_by="its checksum",
         megabytes=400,
     ),
 }
@@ -141,15 +136,14 @@ def what_is_there(wanted: PublicSet, place: Path, again: bool) -> str | None:
     return f"{told} Nothing to do; --again fetches it anew." if card else told
 
 
-def build(wanted: PublicSet, place: Path, source: Path, origin: str) -> None:
+def build(
+    wanted: PublicSet, place: Path, source: Path, origin: str, downloads: Path
+) -> None:
     """Put what `source` holds of a set to its place, in the stead of what lies there.
 
-    Raises
-    ------
-    ValueError
-        As `archives.read_pictures`, and if it is not the set.
-    ConnectionError
-        If it was downloaded from the set's page and is not the whole set.
+    The folder of the `downloads` is removed when they are not needed any more. Raises
+    ValueError as `archives.read_pictures`, and if it is not the set; ConnectionError if
+    the set that was downloaded from its page is not whole.
     """
     found: Counter[str] = Counter()
     pictures = archives.read_pictures(source, lambda name: target(wanted, found, name))
@@ -164,28 +158,30 @@ def build(wanted: PublicSet, place: Path, source: Path, origin: str) -> None:
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        parts = {part: new / folder for part, folder in wanted.parts.items()}
-        counts = {part: len(list(root.glob("*/*"))) for part, root in parts.items()}
+        roots = {part: new / folder for part, folder in wanted.parts.items()}
+        counts = {part: len(list(root.glob("*/*"))) for part, root in roots.items()}
         short = [part for part, n in wanted.pictures.items() if counts[part] < n]
         if short and origin == wanted.page:
+            shutil.rmtree(downloads)  # the next run would take it for whole again
             raise ConnectionError(
                 f"what was downloaded holds {wanted.say(counts)}. {wanted.by_hand()}"
             )
         missing = [
             f"{part}/{label}"
-            for part, root in parts.items()
+            for part, root in roots.items()
             for label in wanted.classes
             if not (root / label).exists()
         ]
         if missing:
-            listed = [f"{folder} ({n:,})" for folder, n in found.most_common(8)]
-            more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+            some = [f"{folder} ({n:,})" for folder, n in found.most_common(8)]
+            some += [f"{len(found) - 8} more"] if len(found) > 8 else []
             raise ValueError(
                 f"{origin} is not the set of {wanted.things}s: it has no pictures in "
-                f"{', '.join(missing)}. Found: {', '.join(listed) or 'no pictures'}"
-                f"{more}. Expected: the folders {', '.join(wanted.classes)}, in a "
-                f"train part and in a test part. The set is at {wanted.page}"
+                f"{', '.join(missing)}. Found: {', '.join(some) or 'no pictures'}. "
+                f"Expected: the folders {', '.join(wanted.classes)}, in a train part "
+                f"and in a test part. The set is at {wanted.page}"
             )
         card = {"set": wanted.name, "from": origin, "pictures": counts}
         (new / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(downloads, ignore_errors=True)
     print(f"{shown_path(place)}: {wanted.say(counts)}.")
