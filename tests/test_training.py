@@ -294,7 +294,9 @@ def test_weights_go_back_to_the_layers_of_their_names(tmp_path):
         ):
             np.testing.assert_array_equal(one, other)
     for strange in (branches("a", "c"), branches("a", "b", width=5)):
-        with pytest.raises(ValueError, match=r"other settings \(variables\)"):
+        with pytest.raises(
+            ValueError, match=r"other settings \(names and shapes of variables\)"
+        ):
             fit(strange, resume=True, **options)
 
 

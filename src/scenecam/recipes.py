@@ -5,8 +5,7 @@ A recipe is a dict of what JSON knows, so that it can stand on the network's car
 - ``builder``: name of a function of `models`; ``arguments``: those it gets.
 - ``phases``: list of :class:`Phase`, or of lists of three, as JSON gives them back.
 - ``valid``: share of every class that is set aside to choose the epoch.
-- ``renew_statistics``, optional: whether batch normalisation takes its statistics anew
-  from whole pictures at the end (`training.renew_statistics`).
+- ``renew_statistics``, optional: whether `training.renew_statistics` follows.
 - ``calibrate``, optional: whether a temperature is fitted at the end.
 """
 
@@ -19,7 +18,6 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import keras
@@ -71,18 +69,15 @@ class Phase(NamedTuple):
     arguments : dict
         Arguments of the builder that hold for this phase alone.
     settings : dict
-        Fields of `training.Settings` beside `SHARED`; among them ``epochs``. And
-        ``teachers``, optional: names of networks, which the caller brings. The phase
-        learns from their probabilities, and from those of the network as the phase
-        before left it, instead of the labels.
+        ``epochs``, and other fields of `training.Settings` that differ from `SHARED`.
+        With ``teachers``, names of networks that the caller brings, the phase learns
+        from their probabilities, and from those of the network as the phase before
+        left it, instead of the labels.
     """
 
     side: int
     arguments: dict
     settings: dict
-
-
-# ---- Make and follow -----------------------------------------------------------------
 
 
 def default_recipe(
@@ -100,13 +95,11 @@ def default_recipe(
     ----------
     builder : {"resnet", "gap_cnn", "plain_cnn", "seed_resnet"}
         The network.
-    pictures : int
-        How many there are to learn from.
+    pictures, epochs : int
+        How many there are to learn from, and epochs of all phases together.
     size : int
         Height and width at which the network will be asked. Three quarters of the
         epochs see smaller pictures, where the builder and the size allow it.
-    epochs : int
-        Of all phases together.
     batch_size : int, optional
         Pictures per step; 64, or fewer where an epoch would have less than 16 steps.
     valid : float
@@ -123,25 +116,24 @@ def default_recipe(
             f"{', '.join(DEFAULTS)}."
         )
     arguments, small_arguments, share, rate = DEFAULTS[builder]
+    most = SHARED["batch_size"]
     if batch_size is None:
-        batch_size = 2 ** int(np.log2(max(1, pictures / 16)))
-        batch_size = min(max(batch_size, 8), SHARED["batch_size"])
+        batch_size = int(np.clip(2 ** int(np.log2(max(1, pictures / 16))), 8, most))
     # Smaller batches have noisier gradients, and take smaller steps.
-    rate *= min(1.0, (batch_size / SHARED["batch_size"]) ** 0.5)
+    rate *= min(1.0, (batch_size / most) ** 0.5)
     small, early = round(size * share), epochs * 3 // 4
-    plan = [(size, {}, epochs, rate)]
-    if small_arguments is not None and small >= SMALLEST_SIDE and early:
-        late = (size, {}, epochs - early, rate / 2)
-        plan = [(small, small_arguments, early, rate), late]
-    names = ("epochs", "learning_rate", "batch_size")
+    if small_arguments is None or small < SMALLEST_SIDE:
+        early = 0
+    first = {"epochs": early, "learning_rate": rate}
+    last = {"epochs": epochs - early, "learning_rate": rate / 2 if early else rate}
+    phases = [Phase(small, small_arguments, first), Phase(size, {}, last)]
+    for phase in phases:
+        phase.settings["batch_size"] = batch_size
     return {
         "builder": builder,
         "arguments": arguments,
         "valid": valid,
-        "phases": [
-            Phase(side, own, dict(zip(names, (*numbers, batch_size), strict=True)))
-            for side, own, *numbers in plan
-        ],
+        "phases": phases if early else phases[1:],
         "renew_statistics": True,
         "calibrate": True,
     }
@@ -153,7 +145,7 @@ def follow(
     valid: SceneSet,
     *,
     seed: int = 0,
-    teachers: Mapping[str, keras.Model] = MappingProxyType({}),
+    teachers: Mapping[str, keras.Model] | None = None,
     folder: str | os.PathLike | None = None,
     resume: bool = False,
     verbose: str | int = "auto",
@@ -168,7 +160,7 @@ def follow(
         As in `training.fit`.
     seed : int
         Of the weights; every phase has its own for the order and the augmentation.
-    teachers : mapping of str to keras.Model
+    teachers : mapping of str to keras.Model, optional
         The networks that the recipe calls teachers, of the size of their phase.
     folder : path, optional
         Where each phase has a folder with its state.
@@ -186,32 +178,30 @@ def follow(
     ValueError
         As the builder and `training.fit`; if a teacher is missing.
     """
+    build = getattr(models, recipe["builder"])
     phases = [Phase(*phase) for phase in recipe["phases"]]
     costs = [p.side**2 for p in phases for _ in range(p.settings["epochs"])]
     model, history, first = None, {"side": []}, 0
     for number, (side, own, settings) in enumerate(phases, start=1):
-        bigger = getattr(models, recipe["builder"])(
-            (side, side, 3),
-            num_classes=len(train.class_names),
-            seed=seed,
-            **recipe["arguments"] | own,
-        )
+        arguments = {**recipe["arguments"], **own, "seed": seed}
+        arguments["num_classes"] = len(train.class_names)
+        bigger = build((side, side, 3), **arguments)
         if model is not None:
             bigger.set_weights(model.get_weights())
-        model = bigger
-        settings = SHARED | settings
+        model, settings = bigger, {**SHARED, **settings, "seed": seed + number}
         if "teachers" in settings:
-            settings["teachers"] = _teachers(settings["teachers"], teachers, model)
-        plan = reporters.Plan(costs, len(train), first)
+            settings["teachers"] = _teachers(
+                settings["teachers"], teachers or {}, model
+            )
+        reporter = reporters.make_reporter(verbose, costs, len(train), first)
         part = training.fit(
             model,
             train,
             valid,
             **settings,
-            seed=seed + number,
             folder=None if folder is None else Path(folder) / str(number),
             resume=resume,
-            verbose=reporters.make_reporter(verbose, plan),
+            verbose=reporter,
         )
         first += settings["epochs"]
         history["side"] += [side] * len(part["loss"])
@@ -240,14 +230,7 @@ def calibrate(model: keras.Model, valid: SceneSet) -> float:
 
     The last layer's weights and bias are divided, so that the probabilities are
     calibrated wherever the network goes. What it predicts stays, and a class map
-    changes by the factor alone.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Ends in a dense layer without activation; changed in place.
-    valid : SceneSet
-        As large as the pictures that the model takes.
+    changes by the factor alone. The pictures of `valid` have the size of the model's.
 
     Returns
     -------
@@ -258,7 +241,7 @@ def calibrate(model: keras.Model, valid: SceneSet) -> float:
     Raises
     ------
     ValueError
-        If the model ends in something else.
+        If the model does not end in a dense layer without activation.
 
     Notes
     -----
@@ -279,9 +262,6 @@ def calibrate(model: keras.Model, valid: SceneSet) -> float:
     return temperature
 
 
-# ---- Write down ----------------------------------------------------------------------
-
-
 def make_card(
     recipe: dict,
     model: keras.Model,
@@ -295,20 +275,9 @@ def make_card(
 ) -> dict:
     """Say how a network was made, for `models.save_model`.
 
-    Parameters
-    ----------
-    recipe, model, history
-        What was followed, and what came of it.
-    class_names : tuple of str
-        In the order of the logits.
-    data : dict
-        What the pictures were: numbers, checksums.
-    scores : dict of str to dict
-        Name of a part -> its `score`.
-    seed : int
-        As in `follow`.
-    temperature : float, optional
-        What `calibrate` returned.
+    `class_names` stand in the order of the logits; `data` says what the pictures were:
+    numbers, checksums; `scores` has the `score` of each part by its name; `temperature`
+    is what `calibrate` returned, `history` what `follow` did, from this `seed`.
     """
     steps = dict(recipe)
     card = {
@@ -350,9 +319,7 @@ def score(model: keras.Model, scenes: SceneSet) -> dict:
 
 def checksum(scenes: SceneSet) -> str:
     """Give the SHA-256 of the pixels and labels, in their order."""
-    found = hashlib.sha256()
-    for start in range(0, len(scenes), 256):  # of a memory map, a part at a time
-        found.update(np.ascontiguousarray(scenes.images[start : start + 256]))
+    found = hashlib.sha256(np.ascontiguousarray(scenes.images))
     found.update(np.ascontiguousarray(scenes.labels))
     return found.hexdigest()
 
@@ -360,7 +327,7 @@ def checksum(scenes: SceneSet) -> str:
 def machine() -> dict:
     """Say what kind of machine this is, without its name."""
     file = Path("/proc/cpuinfo")
-    named = file.is_file() and re.search(r"model name\s*:\s*(.+)", file.read_text())
+    named = file.is_file() and re.search(r"model name\s*: (.+)", file.read_text())
     return {
         "processor": named[1] if named else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),

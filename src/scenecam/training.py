@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import os
 from collections.abc import Sequence
 
@@ -22,19 +23,6 @@ from scenecam._training.batches import CROP_AREA as CROP_AREA
 from scenecam._training.batches import SATURATION as SATURATION
 from scenecam.scenes import SceneSet
 
-_AT_LEAST_1 = (lambda value: value >= 1, "at least 1")
-_SHARE = (lambda value: 0 <= value < 1, "at least 0 and below 1")
-# What a setting may be, and how that is said.
-ALLOWED = {
-    "epochs": _AT_LEAST_1,
-    "batch_size": _AT_LEAST_1,
-    "optimizer": (("adam", "sgd").__contains__, '"adam" or "sgd"'),
-    "schedule": (("constant", "cosine").__contains__, '"constant" or "cosine"'),
-    "label_smoothing": _SHARE,
-    "averaging": _SHARE,
-    "keep": (("best", "last").__contains__, '"best" or "last"'),
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -45,8 +33,8 @@ class Settings:
     epochs, patience : int
         Training ends after so many epochs, or once the validation loss has not fallen
         for `patience` of them.
-    batch_size : int
-        Pictures per step.
+    batch_size, seed : int
+        Pictures per step; seed of their order and augmentation. The model has its own.
     learning_rate : float
         The highest, if it is scheduled.
     optimizer : {"adam", "sgd"}
@@ -64,12 +52,9 @@ class Settings:
     augment : bool
         Whether training pictures are cropped, mirrored and recoloured at random.
     keep : {"best", "last"}
-        Whether the model is left with the weights of the epoch of the lowest validation
-        loss, or of the last. A network that learns from teachers goes on growing more
-        certain than the labels bear out, which a temperature mends, while it names
-        more pictures rightly: keep its last.
-    seed : int
-        Seed of the order and the augmentation; the model has its own.
+        The epoch whose weights stay: that of the lowest validation loss, or the last.
+        A network that learns from teachers grows more certain than the labels bear out,
+        which a temperature mends, while it names more pictures rightly: keep its last.
 
     Raises
     ------
@@ -96,10 +81,20 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
-        for name, (is_allowed, words) in ALLOWED.items():
-            value = getattr(self, name)
-            if not is_allowed(value):
-                raise ValueError(f"`{name}` must be {words}; received {value!r}.")
+        share = "at least 0 and below 1"
+        schedules = ("constant", "cosine")
+        for name, fits, wanted in (
+            ("epochs", self.epochs >= 1, "at least 1"),
+            ("batch_size", self.batch_size >= 1, "at least 1"),
+            ("optimizer", self.optimizer in ("adam", "sgd"), '"adam" or "sgd"'),
+            ("schedule", self.schedule in schedules, '"constant" or "cosine"'),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, share),
+            ("averaging", 0 <= self.averaging < 1, share),
+            ("keep", self.keep in ("best", "last"), '"best" or "last"'),
+        ):
+            if not fits:
+                value = getattr(self, name)
+                raise ValueError(f"`{name}` must be {wanted}; received {value!r}.")
 
 
 def fit(
@@ -162,8 +157,7 @@ def fit(
     settings = dataclasses.replace(settings or Settings(), **changes)
     ends = _ends(model, train)
     _check_fit(model, {"train": train, "valid": valid}, teachers, ends["num_classes"])
-    plan = reporters.Plan([1] * settings.epochs, len(train))
-    reporter = reporters.make_reporter(verbose, plan)
+    reporter = reporters.make_reporter(verbose, [1] * settings.epochs, len(train))
     steps = batches.steps_per_epoch(train, settings.batch_size)
     model.compile(
         _optimizer(settings, steps * settings.epochs),
@@ -286,17 +280,14 @@ def _normalisations(model) -> list[keras.layers.BatchNormalization]:
 
 
 def _optimizer(settings, steps) -> keras.Optimizer:
-    shared = {
-        "learning_rate": _learning_rate(settings, steps),
-        "weight_decay": settings.weight_decay or None,
-        "use_ema": settings.averaging > 0,
-        "ema_momentum": settings.averaging,
-        "name": "optimizer",  # the same in every run: variables are stored by name
-    }
-    if settings.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(**shared)
-    else:
-        optimizer = keras.optimizers.SGD(momentum=0.9, nesterov=True, **shared)
+    sgd = functools.partial(keras.optimizers.SGD, momentum=0.9, nesterov=True)
+    optimizer = (keras.optimizers.Adam if settings.optimizer == "adam" else sgd)(
+        _learning_rate(settings, steps),
+        weight_decay=settings.weight_decay or None,
+        use_ema=settings.averaging > 0,
+        ema_momentum=settings.averaging,
+        name="optimizer",  # the same in every run: variables are stored by name
+    )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
@@ -316,8 +307,8 @@ def _learning_rate(settings, steps):
 def _check_fit(model, sets, teachers, num_classes):
     if model.input_shape[-1] != 3:
         raise ValueError(
-            f"the pictures have 3 channels, but the model takes {model.input_shape[-1]}"
-            ". Build it with an `input_shape` that ends in 3."
+            "the pictures have 3 channels, but the model takes "
+            f"{model.input_shape[-1]}. Build it with an `input_shape` that ends in 3."
         )
     for name, scenes in sets.items():
         if len(scenes) == 0:
@@ -329,10 +320,10 @@ def _check_fit(model, sets, teachers, num_classes):
             )
     wanted = model.input_shape[1:], model.output_shape[1:]
     for teacher in teachers:
-        takes, gives = teacher.input_shape[1:], teacher.output_shape[1:]
-        if (takes, gives) != wanted:
+        found = teacher.input_shape[1:], teacher.output_shape[1:]
+        if found != wanted:
             raise ValueError(
-                f"a teacher takes pictures of {takes} and gives {gives} logits; the "
-                f"model {wanted[0]} and {wanted[1]}. Build the teacher again at the "
-                "model's size and give it its weights."
+                f"a teacher takes pictures of {found[0]} and gives {found[1]} logits; "
+                f"the model {wanted[0]} and {wanted[1]}. Build the teacher again at "
+                "the model's size and give it its weights."
             )

@@ -166,7 +166,5 @@ def _stream(read, scenes, count, *more) -> tf.data.Dataset:
 
 
 def _resize(images, size):
-    images = tf.cast(images, tf.float32)
-    if tuple(images.shape[1:3]) == tuple(size):
-        return images
-    return tf.image.resize(images, size, antialias=True)
+    images = tf.image.resize(images, size, antialias=True)
+    return tf.cast(images, tf.float32)  # of the right size, they come back as they are

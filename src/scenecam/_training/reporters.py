@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -15,41 +13,28 @@ from tqdm.auto import tqdm
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 
-class Plan(NamedTuple):
-    """Where the epochs of one `training.fit` stand in a whole training.
+def make_reporter(verbose, costs, pictures, first=0) -> keras.callbacks.Callback:
+    """Make the callback that shows how far training is; `verbose` as in `fit`.
 
-    Attributes
-    ----------
-    costs : sequence of float
-        One for each epoch of the whole training, in any unit: its pixels, say.
-    pictures : int
-        Pictures of an epoch.
-    first : int
-        Epochs of the phases before this one.
+    `costs` has a number for each epoch of the whole training, in any unit (its pixels,
+    say); the first `first` of them belong to earlier phases. An epoch sees `pictures`.
     """
-
-    costs: Sequence[float]
-    pictures: int
-    first: int = 0
-
-
-def make_reporter(verbose, plan: Plan) -> keras.callbacks.Callback:
-    """Make the callback that shows how far training is; `verbose` as in `fit`."""
     if isinstance(verbose, keras.callbacks.Callback):
         return verbose
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f'`verbose` must be "auto", 0, 1 or 2; received {verbose!r}.')
     if verbose == "auto":
         verbose = 1 if sys.stderr.isatty() else 2
-    return (_Timed, _Bar, _Lines)[verbose](plan)
+    return (_Timed, _Bar, _Lines)[verbose](costs, pictures, first)
 
 
 class _Timed(keras.callbacks.Callback):
     """Count the epochs and foresee how long the rest will take; show nothing."""
 
-    def __init__(self, plan):
+    def __init__(self, costs, pictures, first):
         super().__init__()
-        self.plan, self.seconds = plan, []
+        self.costs, self.pictures, self.first = costs, pictures, first
+        self.seconds = []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
@@ -58,11 +43,11 @@ class _Timed(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self.started)
 
     def number(self, epoch):
-        return f"epoch {self.plan.first + epoch + 1}/{len(self.plan.costs)}"
+        return f"epoch {self.first + epoch + 1}/{len(self.costs)}"
 
     def time_left(self, done):
         """Say how long all that follows this fit's first `done` epochs will take."""
-        costs = self.plan.costs[self.plan.first :]
+        costs = self.costs[self.first :]
         if not self.seconds or not costs[done:]:
             return ""
         # In the first epoch of a network its graph is built.
@@ -82,7 +67,7 @@ class _Lines(_Timed):
             self.number(epoch),
             _summary(logs),
             f"{seconds:.1f} s",
-            f"{self.plan.pictures / seconds:,.0f} pictures/s",
+            f"{self.pictures / seconds:,.0f} pictures/s",
             self.time_left(epoch + 1),
         )
         print("  ".join(filter(None, parts)), flush=True)
@@ -98,14 +83,14 @@ class _Bar(_Timed):
             size = shutil.get_terminal_size()
             width = {"ncols": min(150, size.columns), "nrows": size.lines}
         self.bar = tqdm(
-            total=self.plan.pictures,
+            total=self.pictures,
             desc=", ".join(filter(None, title)),
             unit=" pictures",
             **width,
         )
 
     def on_train_batch_end(self, batch, logs=None):
-        done = self.plan.pictures * (batch + 1) // self.params["steps"]
+        done = self.pictures * (batch + 1) // self.params["steps"]
         self.bar.update(done - self.bar.n)
 
     def on_epoch_end(self, epoch, logs=None):

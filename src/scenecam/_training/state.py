@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from scenecam._data.whole import whole_file
+from scenecam._data.whole import whole_file, write_file
 from scenecam._training.reporters import METRICS
 
 
@@ -32,7 +32,7 @@ class Run(keras.callbacks.Callback):
         self.weights = _by_path(model.weights)
         self.variables = _by_path([*model.variables, *model.optimizer.variables])
         shapes = {path: list(v.shape) for path, v in self.variables.items()}
-        self.settings = {**settings, "variables": shapes}
+        self.settings = {**settings, "names and shapes of variables": shapes}
         self.folder = None if folder is None else Path(folder)
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -93,8 +93,8 @@ class Run(keras.callbacks.Callback):
         about = json.dumps([self.settings, self.history])
         with whole_file(self.folder / "state.npz") as partial:
             np.savez(partial, about=about, **arrays)
-        with whole_file(self.folder / "history.json") as partial:
-            partial.write_text(json.dumps(self.history, indent=1))
+        text = json.dumps(self.history, indent=1)
+        write_file(self.folder / "history.json", text.encode())
 
     def restore(self):
         """Take over the state in the folder, if there is one; refuse another run's."""
