@@ -25,6 +25,10 @@ def records(number=10, *, masks=False, paths=True):
         yield np.full((*SIZE, 3), i, np.uint8), i % 2, mask, path
 
 
+def shapes(masks=False):
+    return {"images": (*SIZE, 3)} | ({"masks": SIZE} if masks else {})
+
+
 def keep(folders, *, key="a" * 64, name="set", number=10, masks=False, paths=True):
     return cache.keep(
         folders,
@@ -32,9 +36,8 @@ def keep(folders, *, key="a" * 64, name="set", number=10, masks=False, paths=Tru
         key,
         lambda: records(number, masks=masks, paths=paths),
         total=number,
-        size=SIZE,
+        shapes=shapes(masks),
         class_names=NAMES,
-        masks=masks,
     )
 
 
@@ -46,9 +49,8 @@ def test_what_is_kept_comes_back_as_a_memory_map(tmp_path, masks, paths):
     found = cache.find([tmp_path], "set", "a" * 64)
     held = cache.in_memory(
         records(masks=masks, paths=paths),
-        size=SIZE,
+        shapes=shapes(masks),
         class_names=NAMES,
-        masks=masks,
     )
     assert kept == found == held
     assert isinstance(kept.images, np.memmap) and isinstance(found.images, np.memmap)
@@ -58,7 +60,7 @@ def test_what_is_kept_comes_back_as_a_memory_map(tmp_path, masks, paths):
 
 
 def test_fewer_records_than_announced_are_kept_as_they_are(tmp_path):
-    about = {"size": SIZE, "class_names": NAMES}
+    about = {"shapes": shapes(), "class_names": NAMES}
     kept = cache.keep(
         [tmp_path], "set", "k" * 64, lambda: records(7), total=50, **about
     )
@@ -94,7 +96,7 @@ def test_a_damaged_entry_is_made_again(tmp_path, file, harm):
     assert isinstance(kept.images, np.memmap)
     assert cache.find([tmp_path], "set", "a" * 64) == kept
     assert kept == cache.in_memory(
-        records(masks=True), size=SIZE, class_names=NAMES, masks=True
+        records(masks=True), shapes=shapes(True), class_names=NAMES
     )
 
 
@@ -105,7 +107,13 @@ def test_an_error_while_making_leaves_nothing(tmp_path):
 
     with pytest.raises(ValueError, match="no picture of boat"):
         cache.keep(
-            [tmp_path], "set", "a" * 64, broken, total=9, size=SIZE, class_names=NAMES
+            [tmp_path],
+            "set",
+            "a" * 64,
+            broken,
+            total=9,
+            shapes=shapes(),
+            class_names=NAMES,
         )
     assert os.listdir(tmp_path) == []
 
@@ -145,6 +153,7 @@ PROGRAM = """
     from scenecam._data import cache
 
     folder, mode = sys.argv[1:]
+    shapes = {"images": (96, 96, 3)}
     if mode == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 
@@ -158,7 +167,7 @@ PROGRAM = """
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         scenes = cache.keep([__import__("pathlib").Path(folder)], "set", "a" * 64,
-                            records, total=200, size=(96, 96), class_names=("a", "b"))
+                            records, total=200, shapes=shapes, class_names=("a", "b"))
     right = (scenes.images == np.arange(200, dtype=np.uint8)[:, None, None, None]).all()
     print(right, type(scenes.images).__name__, *[w.message for w in seen])
 """
@@ -210,8 +219,9 @@ def test_a_large_set_passes_through_row_by_row(tmp_path):
             yield np.full((96, 96, 3), i % 256, np.uint8), i % 2, None, f"{i}.png"
 
     tracemalloc.start()
+    shapes = {"images": (96, 96, 3)}
     kept = cache.keep(
-        [tmp_path], "set", "a" * 64, rows, total=1500, size=(96, 96), class_names=NAMES
+        [tmp_path], "set", "a" * 64, rows, total=1500, shapes=shapes, class_names=NAMES
     )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -3,8 +3,8 @@
 Decoded and drawn sets are kept under ``data/cache`` and come back as memory maps, so
 the second load takes a moment and a set may be larger than memory. The key of a kept
 folder is made of every picture's name, size and times of change, and of the decoder's
-own text: a picture that is added, renamed or changed makes the folder be decoded again,
-and so does another decoder. No picture has to be opened to find that nothing changed.
+code: what is added, renamed or changed makes the folder be decoded again, and so does
+another decoder. No picture has to be opened to find that nothing changed.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def load_folder(
     --------
     >>> train = load_folder("data/photos", split="train")
     """
+    _check(split, count, None)
     return _load_folder(path, size, split, count, class_names, cache)
 
 
@@ -115,10 +116,10 @@ def load_scenes(split: str = "train", *, size=96, count=None, source=None) -> Sc
     Raises
     ------
     ValueError
-        If `source` or ``SCENECAM_SCENES`` names no folder of pictures, and as
+        If `source` or ``SCENECAM_SCENES`` names no folder of pictures, and as in
         `load_folder`.
     """
-    _check_split(split)
+    _check(split, count)
     folder = _scenes_folder(source)
     if folder is None:
         return _load_drawn(split, size, count)
@@ -128,31 +129,13 @@ def load_scenes(split: str = "train", *, size=96, count=None, source=None) -> Sc
 def load_animals(split: str = "train", *, size=32, count=None, source=None) -> SceneSet:
     """Load the birds, cats, dogs and horses of CIFAR-10, or a folder in their place.
 
-    Parameters
-    ----------
-    split : {"train", "test"}
-        Which part: 20,000 and 4,000 pictures of the fetched set.
-    size, count
-        As in `load_folder`; 32 is the pictures' own size.
-    source : str or path-like, optional
-        A folder, as in `load_scenes`. Without it: what the environment variable
-        ``SCENECAM_ANIMALS`` names; else ``data/animals``, where the command
-        ``scenecam fetch animals`` puts them.
-
-    Returns
-    -------
-    SceneSet
-        With `paths`, without `masks`.
-
-    Raises
-    ------
-    FileNotFoundError
-        If they have not been fetched.
-    ValueError
-        If `source` or ``SCENECAM_ANIMALS`` names no folder of pictures, and as
-        `load_folder`.
+    Parameters and errors as in `load_scenes`, and: the fetched set has 20,000 pictures
+    to train and 4,000 to test with, of 32 pixels. Without a `source` it is the folder
+    that the environment variable ``SCENECAM_ANIMALS`` names; else ``data/animals``,
+    where the command ``scenecam fetch animals`` puts them: FileNotFoundError if it has
+    not. The set has `paths` and no `masks`.
     """
-    _check_split(split)
+    _check(split, count)
     folder = _named_folder("SCENECAM_ANIMALS", source, "Name such a folder, or")
     if folder is None:
         folder = project_root() / "data" / "animals"
@@ -203,9 +186,11 @@ def _is_checkout(folder: Path) -> bool:
     return all(mark.is_file() for mark in marks)
 
 
-def _check_split(split) -> None:
-    if split not in folders.PARTS:
+def _check(split, count, *also) -> None:
+    if split not in (*folders.PARTS, *also):
         raise ValueError(f"split must be 'train' or 'test'; received {split!r}.")
+    if count is not None and count < 1:
+        raise ValueError(f"count must be at least 1, or None; received {count}.")
 
 
 def _scenes_folder(source=None) -> Path | None:
@@ -241,9 +226,6 @@ def _named_folder(variable: str, source, remedy: str) -> Path | None:
 def _load_folder(path, size, split, count, class_names=None, cache=True) -> SceneSet:
     """Load a folder, and warn the caller's caller of pictures that were left out."""
     size = images.check_size(size)
-    _check_count(count)
-    if split is not None:
-        _check_split(split)
     part = folders.list_part(path, split=split, class_names=class_names)
     chosen = folders.choose(part.files, count)
     total = sum(map(len, chosen.values()))
@@ -253,7 +235,7 @@ def _load_folder(path, size, split, count, class_names=None, cache=True) -> Scen
         skipped.clear()  # a second start, after a full disk, reports afresh
         return _decode(part.root, chosen, size, skipped)
 
-    about = {"size": size, "class_names": tuple(part.files)}
+    about = {"shapes": {"images": (*size, 3)}, "class_names": tuple(part.files)}
     name, key = _folder_entry(part, size)
     scenes = store.find(cache_folders(), name, key) if cache else None
     if scenes is not None:
@@ -281,18 +263,13 @@ def _load_drawn(split: str, size, count) -> SceneSet:
     height, width = images.check_size(size)
     if height != width:
         raise ValueError(f"drawn scenes are square; received size={size!r}.")
-    _check_count(count)
     number, seed = DRAWN[split]
     wanted = min(count or number, number)
-    painter = synth.digest()
-
-    def entry(length):
-        name = f"drawn-{split}-{length}-{height}x{height}"
-        return name, store.digest(name, seed, painter)
-
+    key = store.digest(seed, synth.digest())
     # Scene i does not depend on how many are drawn: the whole set begins with any part.
-    for length in (wanted, number):
-        scenes = store.find(cache_folders(), *entry(length))
+    name, whole = (f"drawn-{split}-{n}-{height}x{height}" for n in (wanted, number))
+    for known in (name, whole):
+        scenes = store.find(cache_folders(), known, key)
         if scenes is not None:
             return scenes[:wanted]
 
@@ -301,15 +278,15 @@ def _load_drawn(split: str, size, count) -> SceneSet:
         paths = [None] * wanted
         return zip(drawn.images, drawn.labels.tolist(), drawn.masks, paths, strict=True)
 
-    about = {"size": (height, height), "class_names": synth.CLASS_NAMES, "masks": True}
-    return store.keep(cache_folders(), *entry(wanted), records, total=wanted, **about)
-
-
-def _check_count(count) -> None:
-    if count is not None and count < 1:
-        raise ValueError(
-            f"count must be at least 1, or None for all; received {count}."
-        )
+    return store.keep(
+        cache_folders(),
+        name,
+        key,
+        records,
+        total=wanted,
+        shapes={"images": (height, height, 3), "masks": (height, height)},
+        class_names=synth.CLASS_NAMES,
+    )
 
 
 def _read(path: str, size, skipped: dict[str, str]):

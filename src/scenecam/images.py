@@ -158,25 +158,20 @@ def unit_map(class_map: np.ndarray, *, positive=True, limit=None) -> np.ndarray:
     Parameters
     ----------
     class_map : ndarray of shape (..., h, w)
-        Raw, signed maps.
+        Raw, signed maps; ValueError if a value is NaN or infinite.
     positive : bool
         True keeps what speaks for the class: negative values become 0 (the ReLU of
         Grad-CAM, Selvaraju et al. 2017, arXiv:1610.02391, equation 2), then the map is
         divided by its maximum. False keeps both signs, for a diverging colour map: 0
         becomes 0.5, and the largest magnitude becomes 0 or 1.
     limit : float, optional
-        The value that becomes 1, the same for every map, so that maps can be compared;
-        what exceeds it is clipped. Without it every map has its own.
+        The value, not negative, that becomes 1: the same for every map, so that maps
+        can be compared. What exceeds it is clipped. Without it every map has its own.
 
     Returns
     -------
     ndarray of shape (..., h, w), float32
         In [0, 1], never NaN: a map without any value to show is 0 (0.5) throughout.
-
-    Raises
-    ------
-    ValueError
-        If a value is NaN or infinite, or `limit` is negative.
 
     Warns
     -----
@@ -195,9 +190,7 @@ def unit_map(class_map: np.ndarray, *, positive=True, limit=None) -> np.ndarray:
     elif 0 <= limit < np.inf:
         top = np.float64(limit)
     else:
-        raise ValueError(
-            f"limit must be a number from 0 up, or None; received {limit}."
-        )
+        raise ValueError(f"limit must be a number from 0 up; received {limit}.")
     scaled = np.zeros(values.shape, np.result_type(values, top))
     with np.errstate(over="ignore"):  # far above a tiny limit is clipped like the rest
         np.divide(values, top, out=scaled, where=top > 0)
@@ -251,10 +244,8 @@ def colour_map(unit: np.ndarray, *, cmap="inferno") -> np.ndarray:
     """
     values = _check_map(unit, name="unit")
     if values.size and (values.min() < -1e-5 or values.max() > 1 + 1e-5):
-        raise ValueError(
-            f"unit must lie in 0..1; received {values.min():.6g} to "
-            f"{values.max():.6g}. Scale with unit_map first."
-        )
+        span = f"{values.min():.6g} to {values.max():.6g}"
+        raise ValueError(f"unit must lie in 0..1; received {span}. Use unit_map first.")
     colours = colormaps.get_cmap(cmap)(np.clip(values, 0.0, 1.0), bytes=True)
     return np.ascontiguousarray(colours[..., :3])
 
@@ -271,7 +262,7 @@ def overlay(
     unit : ndarray of shape (h', w')
         Values in [0, 1]; upsampled if its size is not that of the picture.
     opacity : float
-        0 shows the picture alone, 1 the map alone.
+        From 0, which shows the picture alone, to 1, the map alone.
     cmap : str or matplotlib colormap
         As in `colour_map`.
 
@@ -279,19 +270,12 @@ def overlay(
     -------
     ndarray of shape (h, w, 3), uint8
         ``(1 - opacity) * picture + opacity * colour``, rounded.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, or `opacity` or `unit` is not in 0..1.
     """
     _check_image(image)
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity must be from 0 to 1; received {opacity}.")
     if np.ndim(unit) != 2:
-        raise ValueError(
-            f"unit must be one map of shape (h, w); received {np.shape(unit)}."
-        )
+        raise ValueError(f"unit must be one map (h, w); received {np.shape(unit)}.")
     if np.shape(unit) != image.shape[:2]:
         unit = upsample_map(unit, image.shape[:2])
     # In float: bytes would wrap around at 256 and round twice.
@@ -366,9 +350,7 @@ def _check_map(class_map, *, name: str = "class_map") -> np.ndarray:
     if values.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers; received {values.dtype}.")
     if values.ndim < 2 or 0 in values.shape[-2:]:
-        raise ValueError(
-            f"{name} must have shape (..., h, w); received {values.shape}."
-        )
+        raise ValueError(f"{name} must be (..., h, w); received shape {values.shape}.")
     bad = values.size - np.count_nonzero(np.isfinite(values))
     if bad:
         raise ValueError(

@@ -38,11 +38,8 @@ class SceneSet:
     TypeError
         If an array has the wrong dtype.
     ValueError
-        If shapes disagree, a label has no class name, or two class names are equal.
-
-    Notes
-    -----
-    The values of `masks` are not checked: that would read the whole array from disk.
+        If shapes disagree, a label has no class name, or two class names are equal. The
+        values of `masks` are not checked: that would read the whole array from disk.
 
     Examples
     --------
@@ -59,41 +56,37 @@ class SceneSet:
 
     def __post_init__(self):
         check_images(self.images)
-        labels = np.asarray(self.labels)
+        number, labels, names = len(self), np.asarray(self.labels), self.class_names
+        if isinstance(names, str):
+            raise TypeError(
+                f"class_names must be a sequence of names; received the string "
+                f"{names!r}. Write ({names!r},) for one class."
+            )
+        names = tuple(map(str, names))
+        if len(set(names)) != len(names):
+            raise ValueError(f"class_names must all differ; received {names}.")
         if labels.size and labels.dtype.kind not in "iu":
             raise TypeError(
                 f"labels must be integers, one per picture; received {labels.dtype}. "
                 "Give the index of each class in class_names."
             )
-        if isinstance(self.class_names, str):
-            raise TypeError(
-                "class_names must be a sequence of names; received the single string "
-                f"{self.class_names!r}. Write ({self.class_names!r},) for one class."
+        if labels.shape != (number,):
+            raise ValueError(
+                f"labels must have shape ({number},), one per picture; "
+                f"received {labels.shape}."
+            )
+        low, high = (labels.min(), labels.max()) if number else (0, -1)
+        if low < 0 or high >= len(names):
+            raise ValueError(
+                f"labels must lie in 0..{len(names) - 1}, the places in class_names; "
+                f"received labels from {low} to {high}."
             )
         # The dataclass is frozen for its users; its own start-up may still tidy types.
         object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
-        object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
-        if self.paths is not None:
-            object.__setattr__(self, "paths", tuple(map(str, self.paths)))
-        self._check_agreement()
+        object.__setattr__(self, "class_names", names)
+        self._check_what_may_be_missing()
 
-    def _check_agreement(self):
-        number = len(self)
-        if self.labels.shape != (number,):
-            raise ValueError(
-                f"labels must have shape ({number},), one per picture; "
-                f"received {self.labels.shape}."
-            )
-        if len(set(self.class_names)) != len(self.class_names):
-            raise ValueError(
-                f"class_names must all differ; received {self.class_names}."
-            )
-        low, high = (self.labels.min(), self.labels.max()) if number else (0, -1)
-        if low < 0 or high >= len(self.class_names):
-            raise ValueError(
-                f"labels must lie in 0..{len(self.class_names) - 1}, the places in "
-                f"class_names; received labels from {low} to {high}."
-            )
+    def _check_what_may_be_missing(self):
         if self.masks is not None:
             kind = getattr(self.masks, "dtype", type(self.masks).__name__)
             if kind != np.uint8:
@@ -103,11 +96,13 @@ class SceneSet:
                     f"masks must have shape {self.images.shape[:3]}, as the images do; "
                     f"received {self.masks.shape}."
                 )
-        if self.paths is not None and len(self.paths) != number:
-            raise ValueError(
-                f"paths must hold {number} names, one per picture; "
-                f"received {len(self.paths)}."
-            )
+        if self.paths is not None:
+            object.__setattr__(self, "paths", tuple(map(str, self.paths)))
+            if len(self.paths) != len(self):
+                raise ValueError(
+                    f"paths must hold {len(self)} names, one per picture; "
+                    f"received {len(self.paths)}."
+                )
 
     def __len__(self) -> int:
         return len(self.images)

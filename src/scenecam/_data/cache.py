@@ -11,6 +11,7 @@ import ast
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -27,8 +28,6 @@ from scenecam.scenes import SceneSet
 
 LAYOUT = "2"  # of an entry's files; another one makes all older entries unknown
 STALE_SECONDS = 3600  # a half-written entry without progress for so long was killed
-
-Record = tuple[np.ndarray, int, "np.ndarray | None", "str | None"]
 
 
 def digest(*parts: object) -> str:
@@ -64,27 +63,28 @@ def keep(
     folders: Iterable[Path],
     name: str,
     key: str,
-    records: Callable[[], Iterable[Record]],
+    records: Callable[[], Iterable[tuple]],
     *,
     total: int,
-    **about,
+    shapes: dict[str, tuple[int, ...]],
+    class_names: tuple[str, ...],
 ) -> SceneSet:
     """Write a set into the first folder that takes it, and return it memory-mapped.
 
     Where none of `folders`, best first, can be written, one warning says so and the set
     comes back in memory. `name` and `key` say what the set is and, as a digest, all it
     depends on: entries of that name and another key are out of date and are removed.
-    `records` starts the iteration that `in_memory` takes, of at most `total` records;
-    `about` are its other parameters.
+    `records` starts an iteration, of at most `total` records, and they, `shapes` and
+    `class_names` are as in `in_memory`.
     """
     trouble = []
     for folder in folders:
         entry = _entry(folder, name, key)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _make_room(entry, name, total, **about)
+            _make_room(entry, name, total * sum(map(math.prod, shapes.values())))
             with whole_folder(entry, shared=True) as partial:
-                _write(partial, records(), **about)
+                _write(partial, records(), shapes, class_names)
             scenes = _open_entry(entry)
             if scenes is None:
                 raise OSError("what was written cannot be read back")
@@ -97,21 +97,15 @@ def keep(
             "memory now. Free some space, or make the folder writable.",
             stacklevel=2,
         )
-    return in_memory(records(), **about)
+    return in_memory(records(), shapes, class_names)
 
 
-def in_memory(
-    records: Iterable[Record],
-    *,
-    size: tuple[int, int],
-    class_names: tuple[str, ...],
-    masks: bool = False,
-) -> SceneSet:
+def in_memory(records: Iterable[tuple], shapes: dict, class_names) -> SceneSet:
     """Gather records: (image, label, mask or None, path or None).
 
-    `size` is the height and width of every picture; `masks` says whether there are any.
+    `shapes` says what pixels there are, and the shape that one record has of each:
+    ``{"images": (h, w, 3)}``, with ``"masks": (h, w)`` or without.
     """
-    shapes = _shapes(size, masks)
     files = {kind: io.BytesIO() for kind in shapes}
     about = _write_rows(files, records)
     for kind, file in files.items():
@@ -124,14 +118,8 @@ def _entry(folder: Path, name: str, key: str) -> Path:
     return folder / f"{name}-{key[:24]}"
 
 
-def _shapes(size, masks: bool) -> dict[str, tuple[int, ...]]:
-    """Return what a set has of pixels, and the shape of one row of each."""
-    return {"images": (*size, 3)} | ({"masks": tuple(size)} if masks else {})
-
-
-def _write(partial: Path, records, *, size, class_names, masks=False) -> None:
+def _write(partial: Path, records, shapes: dict, class_names) -> None:
     """Stream records into ``.npy`` files, and write what is no pixel beside them."""
-    shapes = _shapes(size, masks)
     with ExitStack() as stack:
         files = {}
         for kind in shapes:
@@ -146,7 +134,7 @@ def _write(partial: Path, records, *, size, class_names, masks=False) -> None:
             os.fsync(file.fileno())
 
 
-def _write_rows(files: dict, records: Iterable[Record]) -> dict:
+def _write_rows(files: dict, records: Iterable[tuple]) -> dict:
     """Append pictures, and masks if they have a file; return the labels and paths."""
     labels, paths = [], []
     for image, label, mask, path in records:
@@ -177,12 +165,11 @@ def _open_entry(entry: Path) -> SceneSet | None:
         return None
 
 
-def _make_room(entry: Path, name: str, total: int, *, size, masks=False, **_) -> None:
+def _make_room(entry: Path, name: str, needed: int) -> None:
     """Remove what is out of date, damaged or left by a kill, and check what is free."""
     for other in entry.parent.glob(f"{name}-*"):
-        if other == entry and _open_entry(entry) is not None:
-            continue  # another process was faster
-        if len(other.name) == len(entry.name):
+        good = other == entry and _open_entry(entry) is not None
+        if len(other.name) == len(entry.name) and not good:
             shutil.rmtree(other, ignore_errors=True)
     for partial in entry.parent.glob(".partial.*"):
         try:
@@ -191,7 +178,6 @@ def _make_room(entry: Path, name: str, total: int, *, size, masks=False, **_) ->
             continue  # its writer is just finishing
         if time.time() - newest > STALE_SECONDS:
             shutil.rmtree(partial, ignore_errors=True)
-    needed = total * size[0] * size[1] * (4 if masks else 3)
     free = shutil.disk_usage(entry.parent).free
     if free < needed:
         raise OSError(f"{needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free")

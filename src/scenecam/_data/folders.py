@@ -36,22 +36,15 @@ MAX_DEPTH = 4
 
 
 class Part(NamedTuple):
-    """The pictures of one part of a set.
-
-    `files` maps each class name, in the order of labels, to paths relative to `root`,
-    sorted; `word` says which part it is, for the name of a cache entry.
-    """
+    """The pictures of one part of a set."""
 
     root: Path
-    files: dict[str, list[str]]
-    word: str
+    files: dict[str, list[str]]  # each class, in the order of labels -> sorted paths
+    word: str  # which part it is, for the name of a cache entry
 
 
 def list_part(path, *, split=None, class_names=None) -> Part:
-    """List the pictures of a folder of class folders, or of one part of it.
-
-    Parameters and errors are those of `data.load_folder`.
-    """
+    """List the pictures of a folder, or of a part of it, as in `data.load_folder`."""
     roots = _roots(path, split)
     whole = roots.get("all")
     root = whole or roots[split]
@@ -85,20 +78,18 @@ def find_roots(path) -> dict[str, Path]:
     class folders with pictures.
     """
     path = Path(os.path.abspath(path))
-    levels = (path, path.parent)
-    above = [level.parent for level in levels if level.name.lower() in PART_NAMES]
+    above = [at.parent for at in (path, path.parent) if at.name.lower() in PART_NAMES]
     for place in (path, *above):
         parts = _named_parts(place)
         if len(parts) == len(PARTS):
             return parts
     root = class_root(path)
-    if root is not None:
-        return {"all": root}
-    inner = _subfolders(path)
-    if len(inner) == 1 and inner[0].name.lower() not in PART_NAMES:
-        return find_roots(inner[0])
-    parts = _named_parts(path)
-    return {"all": next(iter(parts.values()))} if parts else {}
+    if root is None:
+        inner = _subfolders(path)
+        if len(inner) == 1 and inner[0].name.lower() not in PART_NAMES:
+            return find_roots(inner[0])
+        root = next(iter(_named_parts(path).values()), None)
+    return {"all": root} if root else {}
 
 
 def class_root(folder: Path, depth: int = MAX_DEPTH) -> Path | None:
@@ -114,7 +105,7 @@ def choose(files: dict[str, list[str]], count: int | None) -> dict[str, list[str
     if count is None or count >= sum(map(len, files.values())):
         return files
     rounds = itertools.zip_longest(*map(_spread, files.values()))  # one of each class
-    turns = (file for files_of_round in rounds for file in files_of_round if file)
+    turns = filter(None, itertools.chain.from_iterable(rounds))
     kept = set(itertools.islice(turns, count))
     return {name: [f for f in members if f in kept] for name, members in files.items()}
 
@@ -207,10 +198,8 @@ def _hold_out(files: dict[str, list[str]], split: str) -> dict[str, list[str]]:
 
 
 def _spread(files: list[str]) -> list[str]:
-    """Return files in an order that looks random but depends on each name only.
-
-    So adding a picture does not shuffle the others between the train and the test part.
-    """
+    """Return files in an order that looks random but depends on each name only."""
+    # So a picture that is added does not move the others between train and test part.
     return sorted(files, key=lambda file: hashlib.sha256(os.fsencode(file)).digest())
 
 
@@ -245,8 +234,8 @@ def _subfolders(folder) -> list[Path]:
     """Return the visible folders in a folder, sorted; none if it does not exist."""
     if not os.path.isdir(folder):
         return []
-    names = [entry.name for entry in _entries(folder) if entry.is_dir()]
-    return [Path(folder) / name for name in sorted(names) if not _is_hidden(name)]
+    names = sorted(entry.name for entry in _entries(folder) if entry.is_dir())
+    return [Path(folder, name) for name in names if not _is_hidden(name)]
 
 
 def _has_pictures(folder) -> bool:
