@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
 
 import keras
 import numpy as np
@@ -29,18 +28,18 @@ def make_reporter(verbose, costs, pictures, first=0) -> keras.callbacks.Callback
 
 
 class _Timed(keras.callbacks.Callback):
-    """Count the epochs and foresee how long the rest will take; show nothing."""
+    """Count the epochs and foresee how long the rest will take; show nothing.
+
+    What an epoch took stands in its logs, where `state.Run` puts it.
+    """
 
     def __init__(self, costs, pictures, first):
         super().__init__()
         self.costs, self.pictures, self.first = costs, pictures, first
         self.seconds = []
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.perf_counter()
-
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(time.perf_counter() - self.started)
+        self.seconds.append(logs["seconds"])
 
     def number(self, epoch):
         return f"epoch {self.first + epoch + 1}/{len(self.costs)}"
@@ -62,12 +61,11 @@ class _Timed(keras.callbacks.Callback):
 class _Lines(_Timed):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        seconds = self.seconds[-1]
         parts = (
             self.number(epoch),
             _summary(logs),
-            f"{seconds:.1f} s",
-            f"{self.pictures / seconds:,.0f} pictures/s",
+            f"{logs['seconds']:.1f} s",
+            f"{self.pictures / logs['seconds']:,.0f} pictures/s",
             self.time_left(epoch + 1),
         )
         print("  ".join(filter(None, parts)), flush=True)
@@ -75,7 +73,6 @@ class _Lines(_Timed):
 
 class _Bar(_Timed):
     def on_epoch_begin(self, epoch, logs=None):
-        super().on_epoch_begin(epoch, logs)
         title = (self.number(epoch), self.time_left(epoch))
         width = {}
         if sys.stderr.isatty():

@@ -45,9 +45,10 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Note the epoch, keep it if it is the best, write all down, stop in time."""
-        seconds = round(time.perf_counter() - self.started, 3)
+        # The callbacks after this one read it, too.
+        logs["seconds"] = round(time.perf_counter() - self.started, 3)
         for name, values in self.history.items():
-            values.append(seconds if name == "seconds" else float(logs[name]))
+            values.append(float(logs[name]))
         losses = self.history["val_loss"]
         if not np.isfinite(losses[-1]):
             raise ValueError(
