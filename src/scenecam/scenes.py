@@ -84,9 +84,9 @@ class SceneSet:
         # The dataclass is frozen for its users; its own start-up may still tidy types.
         object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
         object.__setattr__(self, "class_names", names)
-        self._check_what_may_be_missing()
+        self._check_masks_and_paths()
 
-    def _check_what_may_be_missing(self):
+    def _check_masks_and_paths(self):
         if self.masks is not None:
             kind = getattr(self.masks, "dtype", type(self.masks).__name__)
             if kind != np.uint8:

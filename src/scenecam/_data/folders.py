@@ -205,14 +205,12 @@ def _spread(files: list[str]) -> list[str]:
 
 def _class_names(root: Path, class_names) -> tuple[str, ...]:
     """Return the classes of a folder, in the order of their labels, checked."""
-    for entry in _entries(root):
+    for path in root.iterdir():
         # A class that vanished silently would shift the labels of all after it.
-        seen = os.path.exists(entry.path) or _is_hidden(entry.name)
-        if entry.is_symlink() and not seen:
-            target = shown_path(os.readlink(entry.path))
+        if path.is_symlink() and not (path.exists() or _is_hidden(path.name)):
             raise ValueError(
-                f"{shown_path(entry.path)} is a link to {target}, which does not "
-                "exist. Mend or remove the link."
+                f"{shown_path(path)} is a link to {shown_path(os.readlink(path))}, "
+                "which does not exist. Mend or remove the link."
             )
     found = [sub.name for sub in _subfolders(root)]
     names = tuple(found if class_names is None else class_names)
@@ -232,22 +230,17 @@ def _class_names(root: Path, class_names) -> tuple[str, ...]:
 
 def _subfolders(folder) -> list[Path]:
     """Return the visible folders in a folder, sorted; none if it does not exist."""
-    if not os.path.isdir(folder):
-        return []
-    names = sorted(entry.name for entry in _entries(folder) if entry.is_dir())
+    names = sorted(_look(folder)[0]) if os.path.isdir(folder) else []
     return [Path(folder, name) for name in names if not _is_hidden(name)]
 
 
 def _has_pictures(folder) -> bool:
-    return any(_is_picture_name(entry.name) for entry in _entries(folder))
+    return any(map(_is_picture_name, _look(folder)[1]))
 
 
-def _entries(folder) -> list[os.DirEntry]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        _refuse(error)
+def _look(folder) -> tuple[list[str], list[str]]:
+    """Return the names of the folders in a folder, and of the files."""
+    return next(os.walk(folder, onerror=_refuse))[1:]
 
 
 def _refuse(error: OSError):
