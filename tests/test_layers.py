@@ -15,7 +15,7 @@ ORDER = """
     _data.whole _data.decoding images scenes _data.folders _data.cache shortcut synth
     data evaluation _engine.anatomy _engine.asked _engine.methods _engine.passes
     _engine.predictions _models.opening
-    _models.imagenet _models.weights blocks models _training.batches
+    _models.weights blocks models _training.batches
     _training.reporters _training.state training recipes
     cam saliency saving _judging.agreement _judging.probing _judging.mosaics judging
     _style plots charts diagrams

@@ -1,5 +1,6 @@
 """Models: the contract of every builder, honest probabilities, files to be trusted."""
 
+import hashlib
 import json
 import re
 import zipfile
@@ -200,6 +201,88 @@ def test_vgg16_has_the_structure_that_keras_ships():
         mine = ours.get_layer(layer.name)
         assert mine.output.shape[-1] * 32 == layer.output.shape[-1]
         assert mine.output.shape[1:-1] == layer.output.shape[1:-1]
+
+
+# ---- What ImageNet taught, with stand-ins: the real files need a network
+
+
+def test_imagenets_vgg16_answers_as_keras_does_to_prepared_pictures(
+    tmp_path, monkeypatch, rng
+):
+    side, classes, width = (32, 32, 3), 10, 1 / 32
+    theirs = keras.applications.VGG16(weights=None, input_shape=side, classes=classes)
+    inputs = x = keras.Input(side)
+    for layer in theirs.layers[1:]:  # the same, but narrow and ending in logits
+        config = layer.get_config()
+        for key in {"filters", "units"} & set(config):
+            config[key] = classes if layer.name == "predictions" else config[key] // 32
+        if layer.name == "predictions":
+            config["activation"] = "linear"
+        x = type(layer).from_config(config)(x)
+    narrow = keras.Model(inputs, x)
+    narrow.set_weights([rng.normal(0, 0.2, w.shape) for w in narrow.get_weights()])
+
+    monkeypatch.setattr(models, "IMAGENET_VGG16", (side, classes, width))
+    monkeypatch.setattr(keras.applications, "VGG16", lambda: narrow)
+    (tmp_path / "models").mkdir()  # what is in the cache is not asked for
+    (tmp_path / "models" / models.VGG16_FILE.rsplit("/", 1)[1]).touch()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    ours = models.vgg16(weights="imagenet", width=width)
+    images = rng.integers(0, 256, (2, *side), dtype=np.uint8)
+    prepared = keras.applications.vgg16.preprocess_input(images.astype("float32"))
+    expected = np.asarray(narrow(prepared))
+    found = models.predict_logits(ours, images)
+    atol = 1e-4 * np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=atol)
+    names = [layer.name for layer in narrow.layers if layer.weights][:-1]
+    assert [layer.name for layer in ours.layers if layer.weights] == [*names, "logits"]
+    assert ours.get_layer("features").output.shape[1:] == (1, 1, 16)
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    def fail(*arguments, **settings):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(models.urllib.request, "urlopen", fail)
+    return tmp_path
+
+
+def test_offline_it_says_at_once_what_to_do(offline):
+    with pytest.raises(
+        ConnectionError, match=r"Bring https.*kernels\.h5 .*drawn-vgg16"
+    ):
+        models.vgg16(weights="imagenet")
+    with pytest.raises(ConnectionError, match="imagenet_class_index.json"):
+        models.imagenet_names()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"width": 0.5}, {"num_classes": 6}, {"input_shape": (96, 96, 3)}],
+)
+def test_imagenet_is_for_the_full_network(wrong, offline):
+    with pytest.raises(ValueError, match="those of ImageNet are for"):
+        models.vgg16(weights="imagenet", **wrong)
+    with pytest.raises(ValueError, match="received 'photos'"):
+        models.vgg16(weights="photos")
+
+
+def test_no_two_of_imagenets_names_are_the_same(offline, monkeypatch):
+    index = {n: (f"n{n}", f"thing {n}") for n in range(1000)}
+    index |= {134: ("n1", "crane"), 517: ("n2", "crane")}
+
+    def decode(probabilities, top):
+        assert top == 1
+        return [[(*index[row.argmax()], row.max())] for row in probabilities]
+
+    (offline / "models").mkdir()
+    (offline / "models" / "imagenet_class_index.json").touch()
+    monkeypatch.setattr(keras.applications.imagenet_utils, "decode_predictions", decode)
+    names = models.imagenet_names()
+    assert len(set(names)) == 1000 and names[7] == "thing 7"
+    assert names[134] == "crane_134" and names[517] == "crane_517"
 
 
 # ---- Asking
@@ -478,6 +561,41 @@ def test_a_structure_that_is_no_json_gets_a_sentence(tmp_path):
     refused(path, "its part config.json is no JSON")
 
 
+@pytest.mark.parametrize("by", ["name", "path"])
+def test_a_network_is_opened_hashed_and_described_once(by, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path)
+    path = models.save_model(build("gap_cnn"), tmp_path / "net.keras", card={"seed": 5})
+    calls = []
+    for room, name in (
+        (weights, "read_card"),
+        (weights, "sha256_of"),
+        (weights.opening, "open_file"),
+    ):
+        monkeypatch.setattr(room, name, counted(getattr(room, name), calls))
+    opened = weights.open_weights("net" if by == "name" else path)
+    assert sorted(calls) == ["open_file", "read_card", "sha256_of"]
+    assert opened.path == path and opened.model.name == "gap_cnn"
+    assert opened.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert opened.card["seed"] == 5 and opened.card["sha256"] == opened.sha256
+
+
+def counted(function, calls):
+    def count(*arguments):
+        calls.append(function.__name__)
+        return function(*arguments)
+
+    return count
+
+
+def test_a_mistyped_name_is_answered_with_the_nearest(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path)
+    models.save_model(build("gap_cnn"), tmp_path / "drawn-net.keras")
+    said = "no weights 'Drawn-net5' .did you mean 'drawn-net'.*available: drawn-net"
+    with pytest.raises(FileNotFoundError, match=said):
+        weights.find_weights("Drawn-net5")
+    assert weights.find_weights("drawn-net") == tmp_path / "drawn-net.keras"
+
+
 # ---- Files and their cards
 
 
@@ -581,35 +699,87 @@ def test_a_stop_between_network_and_card_leaves_none_that_is_not_its(
 # ---- Files of Keras 2
 
 
-def write_legacy(path, model, *, kind="Sequential", drop=()):
-    """Write a network in the layout of Keras 2.2: JSON and one group per layer."""
+def legacy_config(layer):
+    """Describe a layer as Keras 2 did: no modules, its own names for some settings."""
+    kind, config = type(layer).__name__, layer.get_config()
+    if kind == "InputLayer":
+        config["batch_input_shape"] = config.pop("batch_shape")
+    if kind == "LeakyReLU":
+        config["alpha"] = config.pop("negative_slope")
+    if kind == "BatchNormalization":
+        config = {k: v for k, v in config.items() if not k.startswith("renorm")}
+        config["axis"] = [3]
+    if "Conv" in kind:
+        config["groups"] = 1
+    config["dtype"] = {"class_name": "Policy", "config": {"name": "float32"}}
+    for key in [key for key in config if key.endswith("initializer")]:
+        config[key] = {"class_name": "Zeros", "config": {"dtype": "float32"}}
+    if kind in ("Sequential", "Functional"):
+        return legacy_model(layer)
+    return {"class_name": kind, "config": config}
+
+
+def legacy_model(model):
+    if isinstance(model, keras.Sequential):
+        described = [legacy_config(layer) for layer in model.layers]
+        shape = [None, *model.input_shape[1:]]
+        described[0]["config"].setdefault("batch_input_shape", shape)
+        config = {"name": model.name, "layers": described}
+        return {"class_name": "Sequential", "config": config}
     described = []
-    for layer in model.layers:
-        config = {k: v for k, v in layer.get_config().items() if k != "dtype"}
-        if not described:
-            config["batch_input_shape"] = [None, *model.input_shape[1:]]
-        described.append({"class_name": type(layer).__name__, "config": config})
+    for layer, part in zip(model.layers, model.get_config()["layers"], strict=True):
+        calls = []
+        for node in part["inbound_nodes"]:
+            tensors = node["args"][0]
+            for tensor in tensors if isinstance(tensors, list) else [tensors]:
+                maker = tensor["config"]["keras_history"][0]
+                nested = hasattr(model.get_layer(maker), "layers")
+                calls.append([maker, int(nested), 0, {}])
+        place = {"name": layer.name, "inbound_nodes": [calls] if calls else []}
+        described.append(legacy_config(layer) | place)
+    ends = {
+        "input_layers": [[model.layers[0].name, 0, 0]],
+        "output_layers": [[model.layers[-1].name, 0, 0]],
+    }
+    config = {"name": model.name, "layers": described} | ends
+    return {"class_name": "Functional", "config": config}
+
+
+def write_legacy(path, model, *, kind=None, drop=(), change=None):
+    """Write a network in the layout of Keras 2: JSON and one group per layer."""
+    described = legacy_model(model)
+    described["class_name"] = kind or described["class_name"]
+    if change:
+        change(described["config"]["layers"])
     with h5py.File(path, "w") as file:
-        config = {"class_name": kind, "config": {"layers": described}}
-        file.attrs["model_config"] = json.dumps(config)
-        weights = file.create_group("model_weights")
+        file.attrs["model_config"] = json.dumps(described)
+        stored = file.create_group("model_weights")
         for layer in model.layers:
-            group = weights.create_group(layer.name)
-            names = [f"{layer.name}/{i}:0" for i in range(len(layer.weights))]
+            group = stored.create_group(layer.name)
+            own = layer.trainable_weights + layer.non_trainable_weights
+            names = [f"{layer.name}/{i}:0" for i in range(len(own))]
             group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, value in zip(names, layer.get_weights(), strict=True):
-                group[name] = value
+            for name, value in zip(names, own, strict=True):
+                group[name] = value.numpy()
         for name in drop:
             del file.attrs[name]
+    return path
 
 
-def old_network():
+def old_network(*more):
+    """A network of layers whose settings Keras 2 wrote otherwise, or that have some."""
     return keras.Sequential(
         [
             keras.Input((16, 16, 1)),
-            layers.Conv2D(3, 3, strides=2, activation="relu"),
+            layers.Conv2D(3, 3, strides=2, activation="relu", kernel_regularizer="l2"),
             layers.BatchNormalization(),
+            layers.ReLU(max_value=0.9, negative_slope=0.1, threshold=0.2),
+            layers.LeakyReLU(0.4),
+            layers.DepthwiseConv2D(2, padding="same"),
+            layers.SeparableConv2D(4, 2),
+            layers.UpSampling2D(2, interpolation="bilinear"),
             layers.MaxPooling2D(2),
+            *more,
             layers.Flatten(),
             layers.Dropout(0.5),
             layers.Dense(4),
@@ -618,32 +788,137 @@ def old_network():
     )
 
 
-def test_an_old_file_is_rebuilt(tmp_path, rng):
-    model = old_network()
-    model.set_weights([rng.uniform(0.1, 1, w.shape) for w in model.get_weights()])
-    write_legacy(tmp_path / "old.h5", model)
-    again = models.load_model(tmp_path / "old.h5")
+def old_graph():
+    inner = keras.Sequential(
+        [keras.Input((16, 16, 1)), layers.Conv2D(2, 3), layers.BatchNormalization()]
+    )
+    inner.layers[0].trainable = False  # Keras wrote what is frozen last
+    x = keras.Input((16, 16, 1))
+    y = layers.Add()([inner(x), layers.Conv2D(2, 3)(x)])
+    y = layers.Concatenate()([y, layers.Conv2D(3, 1)(y)])
+    return keras.Model(x, layers.Dense(4)(layers.GlobalAveragePooling2D()(y)))
+
+
+@pytest.mark.parametrize("make", [old_network, old_graph])
+def test_an_old_file_answers_as_its_network_did(make, tmp_path, rng):
+    model = make()
+    model.set_weights([rng.uniform(-0.5, 1, w.shape) for w in model.get_weights()])
+    for layer in kinds(model, layers.BatchNormalization):
+        layer.moving_variance.assign(np.abs(layer.moving_variance))
+    again = models.load_model(write_legacy(tmp_path / "old.h5", model))
     images = rng.integers(0, 256, (3, 16, 16, 1), dtype=np.uint8)
     np.testing.assert_allclose(
-        models.predict(again, images), np.asarray(model(images)), atol=1e-6
+        np.asarray(again(images)), np.asarray(model(images)), rtol=1e-5, atol=1e-5
     )
+    assert [layer.name for layer in again.layers] == [
+        layer.name for layer in model.layers
+    ]
 
 
-def test_old_files_that_are_not_rebuilt_get_a_sentence(tmp_path):
+@pytest.mark.filterwarnings("ignore:.*HDF5 file")
+def test_an_h5_file_of_keras_3_opens_with_a_model_in_it(tmp_path, rng):
+    whole = keras.Sequential(
+        [keras.Input((32, 32, 3)), layers.Rescaling(1 / 255), build("resnet")]
+    )
+    whole.save(tmp_path / "whole.h5")
+    images = pictures(rng)
+    again = models.load_model(tmp_path / "whole.h5")
+    np.testing.assert_allclose(again(images), whole(images), atol=1e-5)
+
+
+def test_old_files_that_are_not_opened_get_a_sentence(tmp_path):
     model = old_network()
     write_legacy(tmp_path / "a.h5", model, kind="Model")
     write_legacy(tmp_path / "b.h5", model, drop=["model_config"])
     (tmp_path / "c.h5").write_bytes((tmp_path / "b.h5").read_bytes()[:999])
     lambdas = keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: x)])
     write_legacy(tmp_path / "d.h5", lambdas)
+
+    def unknown(described):
+        described[2]["class_name"] = "tests>Doubled"
+
+    def setting(described):
+        described[2]["config"]["sharpness"] = 3
+
+    def sizeless(described):
+        del described[0]["config"]["batch_input_shape"]
+
+    write_legacy(tmp_path / "e.h5", model, change=unknown)
+    write_legacy(tmp_path / "f.h5", model, change=setting)
+    write_legacy(tmp_path / "g.h5", model, change=sizeless)
     for name, words in {
         "a": "holds a Model network",
         "b": "no network structure",
         "c": "not a whole HDF5 file",
         "d": "layer of kind 'Lambda'",
+        "e": "asks for 'tests>Doubled'.*not part of Keras",
+        "f": "cannot be opened safely.*sharpness",
+        "g": "does not say what size of picture",
     }.items():
-        with pytest.raises(ValueError, match=words):
-            models.load_model(tmp_path / f"{name}.h5")
+        refused(tmp_path / f"{name}.h5", words)
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"class_name": "Doubled", "registered_name": "tests>Doubled"}, "not part of"),
+        ({"module": "tests", "registered_name": "ReLU"}, "not part of Keras"),
+        ({"class_name": "load_model"}, "layer of kind 'load_model'"),
+    ],
+)
+def test_an_old_file_asks_for_nothing_but_keras_own_layers(named, words, tmp_path):
+    def change(described):
+        described[2] |= named
+
+    refused(write_legacy(tmp_path / "old.h5", old_network(), change=change), words)
+
+
+def test_an_old_file_with_other_weights_than_its_layers_need_is_refused(tmp_path):
+    path = write_legacy(tmp_path / "old.h5", old_network(layers.Conv2D(4, 1, name="c")))
+    with h5py.File(path, "a") as file:
+        group = file["model_weights/c"]
+        kernel = group["c/0:0"][()]
+        del group["c/0:0"]
+        group["c/0:0"] = kernel[..., :2]
+    needs = (
+        r"weights of its layer 'c': it needs .*\(1, 1, 4, 4\).* are .*\(1, 1, 4, 2\)"
+    )
+    refused(path, needs)
+    with h5py.File(path, "a") as file:
+        file.move("model_weights/c", "model_weights/d")
+    refused(path, r"its layer 'c': it needs .*, and there are \[\]")
+    write_legacy(path, old_network())
+    with h5py.File(path, "a") as file:
+        file.copy("model_weights/" + old_names(file)[0], "model_weights/more")
+    refused(path, "holds weights of more, not in its structure")
+
+
+def old_names(file):
+    stored = file["model_weights"]
+    return [name for name in stored if len(stored[name].attrs["weight_names"])]
+
+
+@pytest.mark.parametrize("kind", ["soft", "external", "outside", "virtual"])
+def test_what_an_old_file_keeps_elsewhere_is_not_fetched(kind, tmp_path):
+    path = write_legacy(tmp_path / "old.h5", old_network(layers.Conv2D(4, 1, name="c")))
+    (tmp_path / "secret.bin").write_bytes(bytes(64))
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["s"] = np.ones((1, 1, 4, 4), "float32")
+    with h5py.File(path, "a") as file:
+        group = file["model_weights/c/c"]
+        del group["0:0"]
+        if kind == "soft":
+            group["0:0"] = h5py.SoftLink("/elsewhere")
+        elif kind == "external":
+            group["0:0"] = h5py.ExternalLink(tmp_path / "secret.h5", "s")
+        elif kind == "outside":
+            where = [(str(tmp_path / "secret.bin"), 0, 64)]
+            group.create_dataset("0:0", (1, 1, 4, 4), "float32", external=where)
+        else:
+            layout = h5py.VirtualLayout((1, 1, 4, 4), "float32")
+            layout[:] = h5py.VirtualSource(tmp_path / "secret.h5", "s", (1, 1, 4, 4))
+            group.create_virtual_dataset("0:0", layout)
+    refused(path, "its part 'model_weights/c/c/0:0' lies in another place")
 
 
 def test_the_second_seeds_own_file_opens(rng):

@@ -26,15 +26,11 @@ def conv_norm(
 
     Parameters
     ----------
-    x : tensor of shape (n, h, w, c)
-        Feature maps that come in.
-    filters : int
-        Number of kernels, and so of feature maps that come out.
-    name : str
-        Number or word that ends the layer names: ``{prefix}conv{name}``,
-        ``{prefix}norm{name}``, ``{prefix}relu{name}``.
-    prefix : str
-        Path of the block the layers stand in, with its last underscore.
+    x, filters : tensor of shape (n, h, w, c), int
+        Feature maps that come in; number of kernels, and so of maps that come out.
+    name, prefix : str
+        The layers are called ``{prefix}conv{name}``, ``{prefix}norm{name}`` and
+        ``{prefix}relu{name}``; the prefix is the block's path with its last underscore.
     kernel, stride, dilation : int
         Side of the square kernel, its step, and the gap between its taps, in pixels.
     relu : bool
@@ -73,10 +69,8 @@ def residual_block(
 
     Parameters
     ----------
-    x : tensor of shape (n, h, w, c)
-        Feature maps that come in.
-    filters : int
-        Kernels of both convolutions, and so feature maps that come out.
+    x, filters : tensor of shape (n, h, w, c), int
+        Feature maps that come in; kernels of both convolutions.
     name : str
         Path of the block, such as ``"stage2_block1"``; every layer name starts with it.
     stride : int
@@ -103,12 +97,9 @@ def residual_block(
         short = conv_norm(
             short, filters, kernel=1, relu=False, prefix=path, name="_short"
         )
-    main = conv_norm(
-        x, filters, stride=stride, dilation=dilation, prefix=path, name="1"
-    )
-    main = conv_norm(
-        main, filters, dilation=dilation, relu=False, prefix=path, name="2"
-    )
+    taps = {"dilation": dilation, "prefix": path}
+    main = conv_norm(x, filters, name="1", stride=stride, **taps)
+    main = conv_norm(main, filters, name="2", relu=False, **taps)
     x = layers.Add(name=f"{path}add")([main, short])
     return layers.ReLU(name=f"{path}relu")(x)
 
@@ -119,33 +110,21 @@ def pooled_conv_block(
     """Apply the report's convolution block: max-pooling on the main and short path.
 
     Main path: 1x1 convolution, max-pooling, normalisation, ReLU; 3x3 convolution,
-    normalisation, ReLU; 1x1 convolution, normalisation. Short path: 1x1 convolution,
-    max-pooling, normalisation. Their sum goes through a ReLU.
-
-    Parameters
-    ----------
-    x : tensor of shape (n, h, w, c)
-        Feature maps that come in.
-    filters : tuple of three int
-        Kernels of the three convolutions of the main path.
-    name : str
-        Path of the block; every layer name starts with it.
+    normalisation, ReLU; 1x1 convolution, normalisation; `filters` has the number of
+    kernels of each. Short path: 1x1 convolution, max-pooling, normalisation. `x` and
+    `name` are as in `residual_block`.
 
     Returns
     -------
-    tensor of shape (n, ceil(h / 2), ceil(w / 2), filters[2]), not negative
+    tensor of shape (n, ceil(h / 2), ceil(w / 2), filters[2])
+        ReLU of the sum of both paths.
     """
     path = f"{name}_"
-    first, _, last = filters
-    # Kernels first, pooling second, normalisation third: the report's order.
-    main = layers.Conv2D(first, 1, use_bias=False, name=f"{path}conv1")(x)
-    main = layers.MaxPooling2D(2, padding="same", name=f"{path}pool")(main)
-    main = layers.BatchNormalization(momentum=0.9, name=f"{path}norm1")(main)
+    main = _conv_pool_norm(x, filters[0], path, names=("conv1", "pool", "norm1"))
     main = layers.ReLU(name=f"{path}relu1")(main)
     main = _bottleneck_end(main, filters, path)
-    short = layers.Conv2D(last, 1, use_bias=False, name=f"{path}conv_short")(x)
-    short = layers.MaxPooling2D(2, padding="same", name=f"{path}pool_short")(short)
-    short = layers.BatchNormalization(momentum=0.9, name=f"{path}norm_short")(short)
+    ends = ("conv_short", "pool_short", "norm_short")
+    short = _conv_pool_norm(x, filters[2], path, names=ends)
     x = layers.Add(name=f"{path}add")([main, short])
     return layers.ReLU(name=f"{path}relu")(x)
 
@@ -155,14 +134,8 @@ def identity_block(
 ) -> keras.KerasTensor:
     """Apply the report's identity block: three convolutions, the input added as it is.
 
-    Parameters
-    ----------
-    x : tensor of shape (n, h, w, filters[2])
-        Feature maps that come in.
-    filters : tuple of three int
-        Kernels of the 1x1, 3x3 and 1x1 convolution.
-    name : str
-        Path of the block; every layer name starts with it.
+    `filters` has the number of kernels of the 1x1, 3x3 and 1x1 convolution; `x` and
+    `name` are as in `residual_block`.
 
     Returns
     -------
@@ -186,6 +159,14 @@ def identity_block(
     return layers.ReLU(name=f"{path}relu")(x)
 
 
+def _conv_pool_norm(x, filters, path, *, names):
+    # Kernels first, pooling second, normalisation third: the report's order.
+    conv, pool, norm = (path + name for name in names)
+    x = layers.Conv2D(filters, 1, use_bias=False, name=conv)(x)
+    x = layers.MaxPooling2D(2, padding="same", name=pool)(x)
+    return layers.BatchNormalization(momentum=0.9, name=norm)(x)
+
+
 def _bottleneck_end(x, filters, path):
     x = conv_norm(x, filters[1], prefix=path, name="2")
     return conv_norm(x, filters[2], kernel=1, relu=False, prefix=path, name="3")
@@ -193,13 +174,6 @@ def _bottleneck_end(x, filters, path):
 
 def classifier(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Name the feature maps, average each one, and weigh the averages into logits.
-
-    Parameters
-    ----------
-    x : tensor of shape (n, h, w, c)
-        The last feature maps.
-    num_classes : int
-        How many logits come out.
 
     Returns
     -------

@@ -2,13 +2,19 @@
 
 Every network takes uint8 pictures, scales them in its first layer, names its last
 feature maps ``features`` and gives back logits; :func:`predict` turns these into
-probabilities. Saving and loading are done in `files`, asking in `predictions`; both
-are meant to be called from here, as ``models.load_model`` and ``models.predict``.
+probabilities. What builders share is said once, in :func:`plain_cnn`; those that take
+two lists with a number for each stage, convolution or block raise ValueError unless
+the two are of one length. Files are the work of `weights`, answers that of
+`predictions`; both are meant to be called from here, as ``models.load_model`` and
+``models.predict``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,12 +23,25 @@ from keras import layers
 from scenecam import blocks
 from scenecam._engine.predictions import predict as predict
 from scenecam._engine.predictions import predict_logits as predict_logits
-from scenecam._models import imagenet
 from scenecam._models.weights import WEIGHTS as WEIGHTS
 from scenecam._models.weights import load_model as load_model
 from scenecam._models.weights import pretrained as pretrained
 from scenecam._models.weights import read_card as read_card
 from scenecam._models.weights import save_model as save_model
+
+# Where Keras downloads what ImageNet taught VGG16, and the names of its classes.
+STORE = "https://storage.googleapis.com/"
+VGG16_FILE = (
+    f"{STORE}tensorflow/keras-applications/vgg16/"
+    "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
+)
+NAMES_FILE = f"{STORE}download.tensorflow.org/data/imagenet_class_index.json"
+
+# Its shape of pictures, number of classes and factor on the width.
+IMAGENET_VGG16 = ((224, 224, 3), 1000, 1.0)
+
+# Mean of ImageNet's training pictures, in the order red, green, blue.
+IMAGENET_MEANS = (123.68, 116.779, 103.939)
 
 
 def plain_cnn(
@@ -60,13 +79,9 @@ def plain_cnn(
     inputs, x = _scaled_input(input_shape)
     for stage, width in enumerate(widths, start=1):
         for step in range(1, convolutions + 1):
-            name = f"stage{stage}_conv{step}"
-            x = layers.Conv2D(width, 3, padding="same", activation="relu", name=name)(x)
+            x = _conv_relu(x, width, name=f"stage{stage}_conv{step}")
         x = layers.MaxPooling2D(2, name=f"stage{stage}_pool")(x)
-    x = layers.Identity(name="features")(x)
-    x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(units, activation="relu", name="dense")(x)
-    outputs = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    outputs = _dense_classifier(x, num_classes, dense=units)
     return _draw_weights(keras.Model(inputs, outputs, name="plain_cnn"), seed)
 
 
@@ -87,22 +102,13 @@ def seed_resnet(
 
     Parameters
     ----------
-    input_shape : tuple of (height, width, channels)
-        Size of the pictures.
-    num_classes : int
-        How many logits come out.
+    input_shape, num_classes, seed
+        As in `plain_cnn`, and so is what comes back.
     width : int
         Kernels of the stem; stage s works with ``width * 2**(s - 1)`` and gives out
         four times as many maps. 64 is the report's; 8 to 16 trains on a laptop.
     stages : int
         Each halves the size: 96 pixels end as 3x3 maps after three, 2x2 after four.
-    seed : int
-        Seed of the initial weights.
-
-    Returns
-    -------
-    keras.Model
-        Pictures (n, h, w, c), grey levels in [0, 255], to logits (n, num_classes).
     """
     inputs, x = _scaled_input(input_shape)
     x = blocks.conv_norm(x, width, kernel=7, stride=2, prefix="stem_", name="1")
@@ -113,8 +119,7 @@ def seed_resnet(
         x = blocks.pooled_conv_block(x, filters, name=f"stage{stage}_block1")
         x = blocks.identity_block(x, filters, name=f"stage{stage}_block2")
         x = blocks.identity_block(x, filters, name=f"stage{stage}_block3")
-    outputs = blocks.classifier(x, num_classes)
-    return _draw_weights(keras.Model(inputs, outputs, name="seed_resnet"), seed)
+    return _averaged(inputs, x, num_classes, "seed_resnet", seed)
 
 
 def resnet(
@@ -134,37 +139,21 @@ def resnet(
 
     Parameters
     ----------
-    input_shape : tuple of (height, width, channels)
-        Size of the pictures.
-    num_classes : int
-        How many logits come out.
+    input_shape, num_classes, seed
+        As in `plain_cnn`, and so is what comes back.
     stem : int
         Kernels of the first convolution.
     widths, depths : sequence of int
         Kernels and residual blocks of each stage.
-    seed : int
-        Seed of the initial weights.
-
-    Returns
-    -------
-    keras.Model
-        Pictures (n, h, w, c), grey levels in [0, 255], to logits (n, num_classes).
-
-    Raises
-    ------
-    ValueError
-        If `widths` and `depths` differ in length.
     """
-    _check_same_length(widths, "depths", depths, each="stage")
     inputs, x = _scaled_input(input_shape)
     x = blocks.conv_norm(x, stem, stride=2, prefix="stem_", name="1")
-    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), start=1):
+    for stage, width, depth in _paired(widths, "depths", depths, each="stage"):
         for block in range(1, depth + 1):
             stride = 2 if block == 1 and stage > 1 else 1
             name = f"stage{stage}_block{block}"
             x = blocks.residual_block(x, width, stride=stride, name=name)
-    outputs = blocks.classifier(x, num_classes)
-    return _draw_weights(keras.Model(inputs, outputs, name="resnet"), seed)
+    return _averaged(inputs, x, num_classes, "resnet", seed)
 
 
 def gap_cnn(
@@ -180,10 +169,8 @@ def gap_cnn(
 
     Parameters
     ----------
-    input_shape : tuple of (height, width, channels)
-        Size of the pictures.
-    num_classes : int
-        How many logits come out.
+    input_shape, num_classes, seed
+        As in `plain_cnn`, and so is what comes back.
     widths : sequence of int
         Kernels of each 3x3 convolution, step 1.
     dilations : sequence of int, optional
@@ -191,36 +178,15 @@ def gap_cnn(
         3x3 convolutions see 11x11 pixels, with gaps 1, 2, 4, 8, 16 they see 63x63.
     normalise : bool
         Whether batch normalisation stands between a convolution and its ReLU.
-    seed : int
-        Seed of the initial weights.
-
-    Returns
-    -------
-    keras.Model
-        Pictures (n, h, w, c), grey levels in [0, 255], to logits (n, num_classes).
-
-    Raises
-    ------
-    ValueError
-        If `widths` and `dilations` differ in length.
     """
-    dilations = (1,) * len(widths) if dilations is None else tuple(dilations)
-    _check_same_length(widths, "dilations", dilations, each="convolution")
+    dilations = (1,) * len(widths) if dilations is None else dilations
     inputs, x = _scaled_input(input_shape)
-    for step, (width, gap) in enumerate(zip(widths, dilations, strict=True), start=1):
+    for step, width, gap in _paired(widths, "dilations", dilations, each="convolution"):
         if normalise:
             x = blocks.conv_norm(x, width, dilation=gap, name=str(step))
         else:
-            x = layers.Conv2D(
-                width,
-                3,
-                dilation_rate=gap,
-                padding="same",
-                activation="relu",
-                name=f"conv{step}",
-            )(x)
-    outputs = blocks.classifier(x, num_classes)
-    return _draw_weights(keras.Model(inputs, outputs, name="gap_cnn"), seed)
+            x = _conv_relu(x, width, dilation=gap, name=f"conv{step}")
+    return _averaged(inputs, x, num_classes, "gap_cnn", seed)
 
 
 def gap_resnet(
@@ -238,40 +204,24 @@ def gap_resnet(
 
     Parameters
     ----------
-    input_shape : tuple of (height, width, channels)
-        Size of the pictures.
-    num_classes : int
-        How many logits come out.
+    input_shape, num_classes, seed
+        As in `plain_cnn`, and so is what comes back.
     widths : sequence of int
         Kernels of each block; the first convolution has as many as the first block.
     dilations : sequence of int
         Gap between the taps of both convolutions of each block. With 1, 2, 4, 4 a
         number of the last map sees 47x47 pixels.
-    seed : int
-        Seed of the initial weights.
-
-    Returns
-    -------
-    keras.Model
-        Pictures (n, h, w, c), grey levels in [0, 255], to logits (n, num_classes).
-
-    Raises
-    ------
-    ValueError
-        If `widths` and `dilations` differ in length.
 
     Notes
     -----
     Yu, Koltun and Funkhouser, "Dilated residual networks" (CVPR 2017), section 2: gaps
     in place of steps keep the resolution of the maps.
     """
-    _check_same_length(widths, "dilations", dilations, each="block")
     inputs, x = _scaled_input(input_shape)
     x = blocks.conv_norm(x, widths[0], prefix="stem_", name="1")
-    for step, (width, gap) in enumerate(zip(widths, dilations, strict=True), start=1):
+    for step, width, gap in _paired(widths, "dilations", dilations, each="block"):
         x = blocks.residual_block(x, width, dilation=gap, name=f"block{step}")
-    outputs = blocks.classifier(x, num_classes)
-    return _draw_weights(keras.Model(inputs, outputs, name="gap_resnet"), seed)
+    return _averaged(inputs, x, num_classes, "gap_resnet", seed)
 
 
 def vgg16(
@@ -284,26 +234,19 @@ def vgg16(
 ) -> keras.Model:
     """Build VGG16: thirteen 3x3 convolutions in five blocks and three dense layers.
 
+    The layers are named as in ``keras.applications``: ``block1_conv1`` to ``fc2``.
+
     Parameters
     ----------
-    input_shape : tuple of (height, width, channels), optional
-        Size of the pictures; (96, 96, 3) by default, (224, 224, 3) for ImageNet.
-    num_classes : int, optional
-        How many logits come out; 6 by default, 1000 for ImageNet.
+    input_shape, num_classes, seed
+        As in `plain_cnn`, and so is what comes back; for ImageNet the first two are
+        (224, 224, 3) and 1000.
     width : float
         Factor on the kernels of every convolution and the units of ``fc1``, ``fc2``.
     weights : {"imagenet"}, optional
-        What ImageNet taught the full network; Keras downloads it once. The pictures
-        stay uint8 and RGB: the mean is subtracted in the first layer. The names of the
-        classes are given by `imagenet.top_names`.
-    seed : int
-        Seed of the initial weights.
-
-    Returns
-    -------
-    keras.Model
-        Pictures (n, h, w, c), grey levels in [0, 255], to logits (n, num_classes).
-        The layers are named as in ``keras.applications``: ``block1_conv1`` to ``fc2``.
+        What ImageNet taught the full network; Keras downloads it once (553 MB). The
+        pictures stay uint8 and RGB: the mean is subtracted in the first layer. The
+        names of the classes are given by `imagenet_names`.
 
     Raises
     ------
@@ -317,57 +260,103 @@ def vgg16(
     Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
     Recognition" (2015), table 1, column D.
     """
-    learned = weights is not None
-    if learned:
-        wanted = (input_shape or (224, 224, 3), num_classes or 1000, width)
-        if weights != "imagenet" or wanted != ((224, 224, 3), 1000, 1.0):
-            raise ValueError(
-                "`weights` must be None or 'imagenet', and those of ImageNet are for "
-                "`input_shape` (224, 224, 3), `num_classes` 1000 and `width` 1; "
-                f"received {weights!r} for {wanted[0]}, {wanted[1]} and {wanted[2]}."
-            )
-        path = imagenet.fetch(*imagenet.WEIGHTS)
-    input_shape = input_shape or ((224, 224, 3) if learned else (96, 96, 3))
-    num_classes = num_classes or (1000 if learned else 6)
-    inputs, x = _scaled_input(input_shape, subtract=imagenet.MEANS if learned else None)
+    usual = IMAGENET_VGG16 if weights else ((96, 96, 3), 6, width)
+    asked = (tuple(input_shape or usual[0]), num_classes or usual[1], width)
+    if weights not in (None, "imagenet") or (weights and asked != usual):
+        raise ValueError(
+            "`weights` must be None or 'imagenet', and those of ImageNet are for "
+            "`input_shape` (224, 224, 3), `num_classes` 1000 and `width` 1; "
+            f"received {weights!r} for {asked[0]}, {asked[1]} and {asked[2]}."
+        )
+    theirs = weights and _ask_keras(VGG16_FILE, keras.applications.VGG16)
+    inputs, x = _scaled_input(asked[0], subtract=weights and IMAGENET_MEANS)
     plan = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
     for block, (convolutions, filters) in enumerate(plan, start=1):
         for step in range(1, convolutions + 1):
-            x = layers.Conv2D(
-                max(1, round(filters * width)),
-                3,
-                padding="same",
-                activation="relu",
-                name=f"block{block}_conv{step}",
-            )(x)
+            kernels = max(1, round(filters * width))
+            x = _conv_relu(x, kernels, name=f"block{block}_conv{step}")
         x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
-    x = layers.Identity(name="features")(x)
-    x = layers.Flatten(name="flatten")(x)
     units = max(1, round(4096 * width))
-    x = layers.Dense(units, activation="relu", name="fc1")(x)
-    x = layers.Dense(units, activation="relu", name="fc2")(x)
-    outputs = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    outputs = _dense_classifier(x, asked[1], fc1=units, fc2=units)
     model = keras.Model(inputs, outputs, name="vgg16")
-    return imagenet.fill(model, path) if learned else _draw_weights(model, seed)
+    if not theirs:
+        return _draw_weights(model, seed)
+    first, *others = theirs.get_weights()
+    model.set_weights([first[:, :, ::-1], *others])  # it was for blue, green, red
+    return model
 
 
-def _check_same_length(widths, name, numbers, *, each):
-    if len(widths) != len(numbers):
-        raise ValueError(
-            f"`widths` and `{name}` need one number for each {each}; "
-            f"received {tuple(widths)} and {tuple(numbers)}."
-        )
+def imagenet_names() -> tuple[str, ...]:
+    """Give the names of ImageNet's 1000 classes, in the order of the logits.
+
+    Raises
+    ------
+    ConnectionError
+        If they are not in Keras' cache and cannot be downloaded.
+    """
+    decode = keras.applications.imagenet_utils.decode_predictions
+    best = _ask_keras(NAMES_FILE, lambda: decode(np.eye(1000), top=1))
+    names = [name for ((_, name, _),) in best]
+    # Two names stand twice, and a class is chosen by its name.
+    return tuple(
+        f"{name}_{number}" if names.count(name) > 1 else name
+        for number, name in enumerate(names)
+    )
+
+
+def _ask_keras(address: str, ask: Callable):
+    """Call what may download a file; ConnectionError at once if there is no network."""
+    name = address.rsplit("/", 1)[1]
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    try:
+        if not (folder / name).is_file():
+            urllib.request.urlopen(address, timeout=5).close()
+        return ask()
+    except Exception as error:  # Keras wraps what goes wrong into Exception itself
+        raise ConnectionError(
+            f"{name} cannot be downloaded now ({type(error).__name__}). Bring "
+            f"{address} from a machine with a network and put it into {folder}, or use "
+            "weights that are here, such as models.pretrained('drawn-vgg16')."
+        ) from error
+
+
+# ---- What builders share -------------------------------------------------------------
 
 
 def _scaled_input(input_shape, *, subtract=None):
     # A float input, not a uint8 one, so that gradients reach the pixels; Keras casts
     # uint8 pictures on the way in.
     inputs = keras.Input(input_shape, dtype="float32", name="image")
-    if subtract is None:
-        scaling = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")
-    else:
-        scaling = layers.Rescaling(1.0, offset=[-m for m in subtract], name="rescaling")
-    return inputs, scaling(inputs)
+    scale, offset = (1.0, [-m for m in subtract]) if subtract else (1 / 127.5, -1.0)
+    return inputs, layers.Rescaling(scale, offset=offset, name="rescaling")(inputs)
+
+
+def _paired(widths, name, numbers, *, each) -> Iterator[tuple[int, int, int]]:
+    """Return (1, first width, first number), (2, second width, second number), ..."""
+    if len(widths) != len(numbers):
+        raise ValueError(
+            f"`widths` and `{name}` need one number for each {each}; "
+            f"received {tuple(widths)} and {tuple(numbers)}."
+        )
+    return zip(range(1, len(widths) + 1), widths, numbers, strict=True)
+
+
+def _conv_relu(x, filters, *, name, dilation=1):
+    settings = {"padding": "same", "activation": "relu", "dilation_rate": dilation}
+    return layers.Conv2D(filters, 3, name=name, **settings)(x)
+
+
+def _dense_classifier(x, num_classes, **units):
+    x = layers.Identity(name="features")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for name, size in units.items():
+        x = layers.Dense(size, activation="relu", name=name)(x)
+    return layers.Dense(num_classes, dtype="float32", name="logits")(x)
+
+
+def _averaged(inputs, x, num_classes, name, seed):
+    outputs = blocks.classifier(x, num_classes)
+    return _draw_weights(keras.Model(inputs, outputs, name=name), seed)
 
 
 def _draw_weights(model, seed):

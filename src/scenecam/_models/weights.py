@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import keras
 import numpy as np
 
@@ -35,7 +34,7 @@ FLOAT16_BITS = 11
 
 
 class Opened(NamedTuple):
-    """A network and where it comes from: its file, that file's SHA-256, its card."""
+    """A network, its file, the file's SHA-256, and its card, empty if it has none."""
 
     model: keras.Model
     path: Path
@@ -49,9 +48,7 @@ def open_weights(
     class_names: Sequence[str] | None = None,
     input_size: int | tuple[int, int] | None = None,
 ) -> Opened:
-    """Open a network, without running any code that its file may carry.
-
-    A card beside the file is believed: the network must be the one it describes.
+    """Open a network and tell which; the card beside its file must describe it.
 
     Parameters
     ----------
@@ -62,11 +59,6 @@ def open_weights(
         The classes that the network must tell apart, in the order of its outputs.
     input_size : int or (height, width), optional
         The pictures that it must take.
-
-    Returns
-    -------
-    Opened
-        Its card is empty where there is none.
 
     Raises
     ------
@@ -86,8 +78,7 @@ def open_weights(
             "trust the network."
         )
     model = opening.open_file(path)
-    _check_card(path, model, card)
-    _check_asked(path, model, card.get("class_names"), class_names, input_size)
+    _check(path, model, card, class_names, input_size)
     return Opened(model, path, sha256, card)
 
 
@@ -97,18 +88,15 @@ def load_model(
     class_names: Sequence[str] | None = None,
     input_size: int | tuple[int, int] | None = None,
 ) -> keras.Model:
-    """Open a saved network; everything as in `open_weights`, which says more of it."""
+    """Open a saved network, without running any code that its file may carry.
+
+    Parameters, card and errors as in `open_weights`, which also says what was opened.
+    """
     return open_weights(path, class_names=class_names, input_size=input_size).model
 
 
 def pretrained(name: str) -> keras.Model:
-    """Open a network that the project ships, such as ``"drawn-resnet"``.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As in `open_weights`.
-    """
+    """Open a network that the project ships, by its name; errors as `open_weights`."""
     return open_weights(name).model
 
 
@@ -120,10 +108,7 @@ def names() -> list[str]:
 def find_weights(weights: str | os.PathLike) -> Path:
     """Say which file is meant by the name of shipped weights, or by a path.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is none; the message names the nearest that is shipped.
+    Raises FileNotFoundError if there is none, and names the nearest that is shipped.
     """
     if weights in (known := names()):
         return WEIGHTS / f"{weights}.keras"
@@ -132,12 +117,11 @@ def find_weights(weights: str | os.PathLike) -> Path:
         return path
     lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(str(weights).lower(), lower, n=1)
+    hint = f" (did you mean {lower[near[0]]!r}?)" if near else ""
     raise FileNotFoundError(
-        f"there are no weights {str(weights)!r}"
-        f"{f' (did you mean {lower[near[0]]!r}?)' if near else ''}: there is no model "
-        "file of this name, and models.pretrained knows none. Save one with "
-        f"models.save_model, or take one that is available: "
-        f"{', '.join(known) or 'none'}."
+        f"there are no weights {str(weights)!r}{hint}: no model file of this name, and "
+        "none that models.pretrained knows. Save one with models.save_model, or take "
+        f"one that is available: {', '.join(known) or 'none'}."
     )
 
 
@@ -152,22 +136,12 @@ def card_path(path: str | os.PathLike) -> Path:
 def read_card(weights: str | os.PathLike) -> dict:
     """Read what is known about a network: data, seed, time, scores, history.
 
-    Parameters
-    ----------
-    weights : str or path
-        As in `open_weights`.
-
-    Returns
-    -------
-    dict
-        Empty where there is no card.
+    The network is named as in `open_weights`; without a card the answer is empty.
 
     Raises
     ------
-    FileNotFoundError
-        If there are no such weights.
-    ValueError
-        If what stands beside them is no JSON.
+    FileNotFoundError, ValueError
+        If there are no such weights, or what stands beside them is no JSON.
     """
     path = find_weights(weights)
     place = card_path(path)
@@ -188,71 +162,51 @@ def sha256_of(path: str | os.PathLike) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _check_card(path: Path, model, card: dict) -> None:
-    """Raise ValueError if the card tells of other classes or pictures."""
+def _check(path: Path, model, card: dict, class_names, input_size) -> None:
+    """Raise ValueError if the network is not its card's, or not what is asked."""
+    sides, outputs = tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
     remedy = f"Restore the card {card_path(path).name} that was saved with it."
-    known, (sides, outputs) = card.get("class_names"), _ends(model)
-    if isinstance(known, list) and not _fit(known, outputs):
+    known, shape = card.get("class_names"), card.get("input_shape")
+    asked = None if class_names is None else list(class_names)
+    for names, words, then in (
+        (known, ", but its card names", remedy),
+        (asked, "; asked were", "Give one name for each output, in their order."),
+    ):
+        if isinstance(names, list):
+            count, different = len(names), len(set(map(str, names)))
+            # A single output tells two classes apart.
+            if different < count or (count != outputs and (count, outputs) != (2, 1)):
+                raise ValueError(
+                    f"{path} has {outputs} outputs{words} {count} classes, {different} "
+                    f"of them different: {_listed(names)}. {then}"
+                )
+    if isinstance(known, list) and asked not in (None, known):
         raise ValueError(
-            f"{path} has {outputs} outputs, but its card names {len(known)} classes, "
-            f"{len(set(map(str, known)))} of them different: {_listed(known)}. {remedy}"
+            f"{path} tells apart {_listed(known)}, in this order; asked were "
+            f"{_listed(asked)}. Ask for its own classes, or take another network."
         )
-    shape = card.get("input_shape")
-    if isinstance(shape, list) and not _matches(shape, sides):
+    if isinstance(shape, list) and not _fit(shape, sides):
         raise ValueError(
             f"{path} takes pictures of shape {sides}, but its card says "
             f"{tuple(shape)}. {remedy}"
         )
+    size = (input_size,) * 2 if np.ndim(input_size) == 0 else tuple(input_size)
+    if input_size is not None and not _fit(size, sides[:2]):
+        raise ValueError(
+            f"{path} takes pictures of {sides[0]} x {sides[1]} pixels; asked were "
+            f"{' x '.join(map(str, size))}. Resize them, or take another network."
+        )
 
 
-def _check_asked(path: Path, model, known, class_names, input_size) -> None:
-    """Raise ValueError if the network is not for these classes and pictures."""
-    sides, outputs = _ends(model)
-    if class_names is not None:
-        asked = list(class_names)
-        if isinstance(known, list) and asked != known:
-            raise ValueError(
-                f"{path} tells apart {_listed(known)}, in this order; asked were "
-                f"{_listed(asked)}. Ask for its own classes, or take another network."
-            )
-        if not _fit(asked, outputs):
-            raise ValueError(
-                f"{path} has {outputs} outputs; asked were {len(asked)} classes, "
-                f"{len(set(asked))} of them different: {_listed(asked)}. Give one name "
-                "for each output, in their order."
-            )
-    if input_size is not None:
-        size = (input_size,) * 2 if np.ndim(input_size) == 0 else tuple(input_size)
-        if not _matches(size, sides[:2]):
-            raise ValueError(
-                f"{path} takes pictures of {sides[0]} x {sides[1]} pixels; asked were "
-                f"{' x '.join(map(str, size))}. Resize the pictures, or take another "
-                "network."
-            )
-
-
-def _ends(model) -> tuple[tuple, int | None]:
-    """Return the shape of the pictures and how many outputs there are."""
-    return tuple(model.inputs[0].shape[1:]), model.outputs[0].shape[-1]
-
-
-def _fit(class_names, outputs) -> bool:
-    # A single output tells two classes apart.
-    count, distinct = len(class_names), len(set(map(str, class_names)))
-    return distinct == count and (count == outputs or (outputs, count) == (1, 2))
-
-
-def _matches(shape, sides) -> bool:
+def _fit(shape, sides) -> bool:
     """Whether a shape is one that a network takes; None stands for any size."""
-    return len(shape) == len(sides) and all(
-        None in (one, other) or one == other
-        for one, other in zip(shape, sides, strict=True)
-    )
+    pairs = zip(shape, sides, strict=False)
+    return len(shape) == len(sides) and all(None in p or p[0] == p[1] for p in pairs)
 
 
-def _listed(class_names) -> str:
-    more = f" and {len(class_names) - 20} more" if len(class_names) > 20 else ""
-    return ", ".join(map(str, class_names[:20])) + more
+def _listed(names) -> str:
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return ", ".join(map(str, names[:20])) + more
 
 
 # ---- Save ----------------------------------------------------------------------------
@@ -265,7 +219,7 @@ def save_model(
     card: dict | None = None,
     compact: bool = False,
 ) -> Path:
-    """Write a network, without its optimizer, and a card that describes it.
+    """Write a network, without its optimizer, and its card; return the path.
 
     Each of the two appears whole or not at all; a stop between them leaves a network
     without a card, never with the card of another.
@@ -282,14 +236,8 @@ def save_model(
         Without it, the card of a network that stood there before is deleted.
     compact : bool
         Round kernels to the 11 significant bits of float16, which makes the file
-        two fifths smaller. They stay float32, in their full range, and
-        Keras opens the file as any other. Normalisations and biases, which are few,
-        are not rounded.
-
-    Returns
-    -------
-    Path
-        Where the network stands.
+        two fifths smaller. They stay float32, in their full range; normalisations and
+        biases, which are few, are not rounded.
 
     Raises
     ------
@@ -331,37 +279,11 @@ def _rounded(values):
 
 
 def _packed(path):
-    """Return the bytes of a .keras file with its weights compressed."""
+    """Return the bytes of a .keras file, compressed."""
     packed = io.BytesIO()
-    with (
-        zipfile.ZipFile(path) as archive,
-        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out,
-    ):
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(packed, "w") as out:
         for name in archive.namelist():
-            content = archive.read(name)
-            if name == opening.WEIGHTS:
-                content = _packed_weights(content)
             # Without a time of day, the same network gives the same bytes.
-            info = zipfile.ZipInfo(name)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            out.writestr(info, content)
-    return packed.getvalue()
-
-
-def _packed_weights(content):
-    """Compress the arrays of an HDF5 file; the first bytes of all numbers together."""
-    packed = io.BytesIO()
-    with h5py.File(io.BytesIO(content)) as old, h5py.File(packed, "w") as new:
-        new.attrs.update(old.attrs)
-
-        def copy(name, item):
-            if isinstance(item, h5py.Group):
-                place = new.create_group(name)
-            else:
-                tight = item.size > 64 and item.dtype.kind == "f"
-                options = {"compression": 9, "shuffle": True} if tight else {}
-                place = new.create_dataset(name, data=item[()], **options)
-            place.attrs.update(item.attrs)
-
-        old.visititems(copy)
+            entry = zipfile.ZipInfo(name)
+            out.writestr(entry, archive.read(name), zipfile.ZIP_BZIP2)
     return packed.getvalue()
