@@ -52,8 +52,9 @@ def axes_or_new(ax: Axes | None, width: float, height: float) -> Axes:
     return ax
 
 
-def plain(ax: Axes) -> Axes:
+def plain(ax: Axes, **settings) -> Axes:
     """Two spines instead of four, and type large enough for a phone."""
+    ax.set(**settings)
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=10)
     return ax

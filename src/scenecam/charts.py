@@ -27,7 +27,7 @@ def class_pie(
         Class of every picture.
     class_names : sequence of k str
         Name of class 0, 1, ...
-    ax : Axes, optional
+    ax
         Where to draw.
 
     Raises
@@ -67,7 +67,7 @@ def training_curve(
         From `training.fit`: "loss", "val_loss", "accuracy", "val_accuracy".
     key : str
         Which measure; ValueError if `history` lacks it.
-    ax : Axes, optional
+    ax
         Where to draw.
     """
     if key not in history or not len(history[key]):
@@ -86,24 +86,17 @@ def training_curve(
         ax.axvline(best + 1, color=_style.PALE, lw=1, zorder=0)
         ring = {"ms": 9, "mfc": "white", "mec": _style.ORANGE, "mew": 2}
         ax.plot(best + 1, valid[best], "o", **ring, label=f"best: epoch {best + 1}")
-    ax.set(xlabel="epoch", ylabel=key.replace("_", " "))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(epochs) > 1:
         ax.margins(x=0.03)
     ax.legend(frameon=False, fontsize=9)
-    return _style.plain(ax)
+    return _style.plain(ax, xlabel="epoch", ylabel=key.replace("_", " "))
 
 
 def training_curves(
     history: Mapping[str, Sequence[float]],
 ) -> tuple[Figure, np.ndarray]:
-    """Loss above, accuracy below, over the same epochs; see `training_curve`.
-
-    Returns
-    -------
-    fig : Figure
-    axes : ndarray of Axes, shape (2,)
-    """
+    """Loss above, accuracy below, over the same epochs: the figure and its two Axes."""
     fig, axes = _style.new_figure(2, 1, figsize=(5.4, 5), sharex=True)
     for ax, key in zip(axes, ("loss", "accuracy"), strict=True):
         training_curve(history, key, ax=ax)
@@ -121,7 +114,7 @@ def gradient_norms(
     norms : mapping of str to sequence of float
         Name of a network -> one norm for each of its layers, input side first. A
         gradient of exactly zero has no place on a log scale: a gap.
-    ax : Axes, optional
+    ax
         Where to draw.
     """
     ax = _style.axes_or_new(ax, 5.4, 3.2)
@@ -131,11 +124,11 @@ def gradient_norms(
         style = {"color": _style.PALETTE[i % len(_style.PALETTE)], "ms": 5, "lw": 1.5}
         ax.plot(depth, values, f"{'osD^v'[i % 5]}-", **style, label=name)
     ax.set_yscale("log")
-    ax.set(xlabel="layer, counted from the picture", ylabel="norm of the gradient")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, fontsize=9)
     ax.grid(axis="y", color=_style.PALE, lw=0.5)
-    return _style.plain(ax)
+    x, y = "layer, counted from the picture", "norm of the gradient"
+    return _style.plain(ax, xlabel=x, ylabel=y)
 
 
 def confusion_matrix(
@@ -157,7 +150,7 @@ def confusion_matrix(
         Name of class 0, 1, ...
     cells : {"both", "count", "percent"}
         What stands in a cell: the pictures, their percentage of the row, or both.
-    ax : Axes, optional
+    ax
         Where to draw.
 
     Raises
@@ -173,9 +166,7 @@ def confusion_matrix(
         )
     patterns = {"both": "{0:,}\n{1:.0%}", "count": "{0:,}", "percent": "{1:.0%}"}
     if cells not in patterns:
-        raise ValueError(
-            f"`cells` must be one of {list(patterns)}; received {cells!r}."
-        )
+        raise ValueError(f"`cells` must be one of {[*patterns]}; received {cells!r}.")
     ax = _style.axes_or_new(ax, 5.8, 5)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     text = np.vectorize(patterns[cells].format, otypes=[object])(matrix, share)
@@ -203,7 +194,7 @@ def class_scores(
     ----------
     table : mapping
         From `evaluation.classification_table`; the summary is left out.
-    ax : Axes, optional
+    ax
         Where to draw.
     """
     summary = ("accuracy", "macro avg", "weighted avg")
@@ -220,10 +211,9 @@ def class_scores(
         ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
-    ax.set(xlim=(0, 1.1), xticks=np.linspace(0, 1, 6))
     above = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
     ax.legend(ncols=3, **above, frameon=False, fontsize=10)
-    return _style.plain(ax)
+    return _style.plain(ax, xlim=(0, 1.1), xticks=np.linspace(0, 1, 6))
 
 
 def reliability(bins: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Axes:
@@ -235,27 +225,25 @@ def reliability(bins: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Ax
     ----------
     bins : mapping of str to ndarray
         From `evaluation.calibration`. The number of pictures stands in each bar's foot.
-    ax : Axes, optional
+    ax
         Where to draw.
     """
     ax = _style.axes_or_new(ax, 5, 4.4)
     edges, filled = bins["edges"], bins["count"] > 0
-    count, confidence, accuracy = (
-        bins[key][filled] for key in ("count", "confidence", "accuracy")
+    sure, right, count = (
+        bins[key][filled] for key in ("confidence", "accuracy", "count")
     )
     centres, width = (edges[:-1] + edges[1:])[filled] / 2, edges[1] - edges[0]
     light = {"color": "#9cc9e6", "edgecolor": "white"}
-    ax.bar(centres, accuracy, width, **light, label="accuracy of the bin")
+    ax.bar(centres, right, width, **light, label="accuracy of the bin")
     ax.plot([0, 1], [0, 1], "--", color=_style.INK, lw=1.2, label="perfect calibration")
-    ax.vlines(
-        confidence, accuracy, confidence, color=_style.ORANGE, lw=2.5, label="gap"
-    )
-    ax.plot(confidence, accuracy, "o", color=_style.BLUE, ms=6, label="mean of the bin")
+    ax.vlines(sure, right, sure, color=_style.ORANGE, lw=2.5, label="gap")
+    ax.plot(sure, right, "o", color=_style.BLUE, ms=6, label="mean of the bin")
     for x, n in zip(centres, count, strict=True):
         ax.text(x, 0.015, f"{n:,}", ha="center", va="bottom", fontsize=9, rotation=90)
-    ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
     ax.legend(frameon=False, fontsize=9, loc="upper left")
-    return _style.plain(ax)
+    words = {"xlabel": "confidence", "ylabel": "accuracy"}
+    return _style.plain(ax, xlim=(0, 1), ylim=(0, 1.02), **words)
 
 
 def probability_bars(
@@ -275,7 +263,7 @@ def probability_bars(
         Name of class 0, 1, ...; ValueError if their number differs.
     label : int, optional
         The true class; it is marked in the list of names.
-    ax : Axes, optional
+    ax
         Where to draw.
     """
     probabilities, k = np.asarray(probabilities), len(class_names)
@@ -292,5 +280,4 @@ def probability_bars(
     ax.set_yticks(np.arange(k), names)
     ax.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
     ax.invert_yaxis()
-    ax.set_xlim(0, 1.18)
-    return _style.plain(ax)
+    return _style.plain(ax, xlim=(0, 1.18))

@@ -86,23 +86,13 @@ def cnn_pipeline(
         _circle(ax, 5.4, y, 0.085, "dense")
         _label(ax, 5.53, y, name, ha="left", size=9.5)
     # Names of the things above, of the steps that make them below.
-    for x, text in (
-        (0.33, "picture"),
-        (1.4, "feature maps"),
-        (3.15, "more,\nsmaller maps"),
-        (4.58, "numbers"),
-        (5.75, "classes"),
-    ):
+    above = ("picture", "feature maps", "more,\nsmaller maps", "numbers", "classes")
+    for x, text in zip((0.33, 1.4, 3.15, 4.58, 5.75), above, strict=True):
         _label(ax, x, 2.98, text, weight="bold")
-    for x, text, kind in (
-        (0.75, "convolution\n+ ReLU", "conv"),
-        (1.92, "pooling", "pool"),
-        (2.72, "convolution\n+ ReLU", "conv"),
-        (3.66, "pooling", "pool"),
-        (4.48, "flatten", "data"),
-        (5.25, "dense", "dense"),
-    ):
-        color = STYLES[kind][1]
+    steps = {"conv": "convolution\n+ ReLU", "pool": "pooling", "data": "flatten"}
+    below = ("conv", "pool", "conv", "pool", "data", "dense")
+    for x, kind in zip((0.75, 1.92, 2.72, 3.66, 4.48, 5.25), below, strict=True):
+        text, color = steps.get(kind, kind), STYLES[kind][1]
         _label(ax, x, 0.53, text, size=9.5, color=color, va="top")
         _arrow(ax, (x, 0.59), (x, 1.01), color=color, lw=1.2)
     return ax
@@ -184,18 +174,13 @@ def network_overview(*, stages: int = 4, ax: Axes | None = None) -> Axes:
 def residual_blocks(*, ax: Axes | None = None) -> Axes:
     """Convolution block and identity block side by side, with their two paths."""
     ax = _canvas(ax, 6.3, 6.0)
-    main = [
-        ("convolution 1 × 1", "conv"),
-        ("max-pooling", "pool"),
-        ("batch norm., ReLU", "norm"),
-        ("convolution 3 × 3", "conv"),
-        ("batch norm., ReLU", "norm"),
-        ("convolution 1 × 1", "conv"),
-        ("batch norm.", "norm"),
-    ]
+    one, three = ("convolution 1 × 1", "conv"), ("convolution 3 × 3", "conv")
+    norm, pool = ("batch norm.", "norm"), ("max-pooling", "pool")
+    norm_relu = ("batch norm., ReLU", "norm")
+    main = [norm_relu, three, norm_relu, one, norm]
     ways = (
-        ("convolution block", 0.95, 2.52, main, [main[0], main[1], main[6]]),
-        ("identity block", 4.45, 6.0, [main[0], *main[2:]], []),
+        ("convolution block", 0.95, 2.52, [one, pool, *main], [one, pool, norm]),
+        ("identity block", 4.45, 6.0, [one, *main], []),
     )
     _line(ax, [3.4, 3.4], [0.15, 5.85], "#d5d9de", lw=1)
     top, plus, half = 5.3, 0.95, 0.18

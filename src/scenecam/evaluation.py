@@ -1,21 +1,24 @@
 """Numbers about predictions: how often right, where wrong, how sure.
 
-Everything here takes plain arrays of n pictures and k classes: `labels` (n,), the true
-class of every picture; `predictions` (n,), the class that the network chose;
-`probabilities` (n, k), the softmax output; `class_names`, those of class 0, 1, ... A
-`ValueError` says where they do not fit together.
+Everything here takes plain arrays of n pictures and k classes: `labels` (n,) int, the
+true class of every picture; `predictions` (n,) int, the class that the network chose;
+`probabilities` (n, k) float, the softmax output with rows summing to 1; `class_names`,
+those of class 0, 1, ... A `ValueError` says where they do not fit together.
 
 The table and the confusion matrix take their arguments by name only, because
 `(labels, predictions)` and `(predictions, labels)` both run, and the second one
 silently exchanges precision with recall.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special, stats
 from sklearn import metrics
+
+# Name of a row -> the scores of one class, or of all; of "accuracy" a single number.
+Table = dict[str, dict[str, float] | float]
 
 _COLUMNS = ("precision", "recall", "f1-score", "support")
 _SUMMARY_ROWS = ("accuracy", "macro avg", "weighted avg")
@@ -33,26 +36,11 @@ class ConfusedPair(NamedTuple):
 def accuracy_interval(
     labels: np.ndarray, predictions: np.ndarray, *, confidence: float = 0.95
 ) -> tuple[float, float, float]:
-    """Share of right predictions with Wilson's score interval.
+    """Share of right predictions with Wilson's score interval: value, low and high end.
 
     Unlike the textbook interval it stays inside [0, 1] and is honest when every
-    prediction is right, or when there are only a few pictures.
-
-    Parameters
-    ----------
-    labels, predictions : ndarray of shape (n,), int
-        True and predicted class of every picture.
-    confidence : float in (0, 1)
-        How often such an interval holds the true accuracy.
-
-    Returns
-    -------
-    accuracy, low, high : float in [0, 1]
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit together or are empty, or `confidence` out of range.
+    prediction is right, or when there are only a few pictures. Such intervals hold the
+    true accuracy as often as `confidence` says, a number in (0, 1).
 
     Notes
     -----
@@ -82,9 +70,8 @@ def bootstrap_interval(
     """Value of a statistic, such as the mean, with its percentile bootstrap interval.
 
     The pictures are drawn again and again with replacement, the same ones from every
-    array, and the statistic is computed each time. To compare two methods on the same
-    pictures, pass the differences of their values: that interval is narrower, and one
-    that leaves out 0 tells them apart.
+    array. To compare two methods on the same pictures, pass the differences of their
+    values: that interval is narrower, and one that leaves out 0 tells them apart.
 
     Parameters
     ----------
@@ -94,20 +81,13 @@ def bootstrap_interval(
         Takes as many arrays as are given here, returns one number.
     confidence : float in (0, 1)
         How often such an interval holds the true value.
-    repeats : int
-        Number of resamples.
-    seed : int
-        Same seed, same interval.
+    repeats, seed : int
+        Number of resamples; same seed, same interval.
 
     Returns
     -------
     value, low, high : float
         In the unit of `statistic`; all NaN if no picture is left.
-
-    Raises
-    ------
-    ValueError
-        If there is no entry, the lengths differ, or a number is out of range.
 
     Notes
     -----
@@ -143,13 +123,8 @@ def confusion(
 ) -> np.ndarray:
     """Confusion matrix: row = true class, column = predicted class.
 
-    Arrays as in `accuracy_interval`; `num_classes` counts also the classes that no
-    picture has. ValueError if a class lies outside 0..num_classes-1.
-
-    Returns
-    -------
-    ndarray of shape (num_classes, num_classes), int64
-        Pictures; the sum of row i is the number of pictures of class i.
+    It is int64 of shape (num_classes, num_classes), with a row also for a class that no
+    picture has; the sum of row i is the number of pictures of class i.
     """
     labels, predictions = _check_pair(labels, predictions, num_classes)
     return metrics.confusion_matrix(labels, predictions, labels=range(num_classes))
@@ -157,11 +132,10 @@ def confusion(
 
 def classification_table(
     *, labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]
-) -> dict[str, dict[str, float] | float]:
-    """Precision, recall, F1 score and support of every class.
+) -> Table:
+    """Precision, recall, F1 score and support of every class, to print by `table_text`.
 
-    Arrays as in `accuracy_interval`, with a class name for class 0, 1, ...; ValueError
-    if a name is doubled or is that of a summary row.
+    Class names must differ from each other and from the rows of `with_summary`.
 
     Returns
     -------
@@ -169,10 +143,6 @@ def classification_table(
         Class name -> {"precision", "recall", "f1-score" in [0, 1], "support" in
         pictures}, then the rows of `with_summary`. A score whose denominator is zero
         is 0.
-
-    See Also
-    --------
-    table_text : the same as text.
     """
     names = _check_names(class_names)
     labels, predictions = _check_pair(labels, predictions, len(names))
@@ -183,9 +153,7 @@ def classification_table(
     return with_summary(classes, float((labels == predictions).mean()))
 
 
-def with_summary(
-    classes: Mapping[str, Mapping[str, float]], accuracy: float
-) -> dict[str, dict[str, float] | float]:
+def with_summary(classes: dict[str, dict[str, float]], accuracy: float) -> Table:
     """Rows of a `classification_table`, and below them those that sum them up.
 
     These are "accuracy" (a float, over all classes), "macro avg" (the mean in which
@@ -203,12 +171,7 @@ def _row(values: Sequence[float]) -> dict[str, float]:
     return dict(zip(_COLUMNS, map(float, values), strict=True))
 
 
-def table_text(
-    table: Mapping[str, Mapping[str, float] | float],
-    *,
-    digits: int = 2,
-    markdown: bool = False,
-) -> str:
+def table_text(table: Table, *, digits: int = 2, markdown: bool = False) -> str:
     """`classification_table` as text for a terminal, or as a Markdown table."""
     lines = [("", *_COLUMNS)]
     for name, row in table.items():
@@ -240,7 +203,7 @@ def confused_pairs(
     matrix : ndarray of shape (k, k), int
         From `confusion`: row = true class.
     class_names : sequence of k str
-        Name of class 0, 1, ...
+        Those of class 0, 1, ...
     directed : bool
         True keeps "glacier called mountain" and "mountain called glacier" apart;
         False adds them up.
@@ -252,27 +215,20 @@ def confused_pairs(
     list of ConfusedPair
         `rate` is `count` over the pictures of the true class (of both classes when
         not directed), in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If `matrix` is not square or `class_names` has another length.
     """
-    matrix, names = np.asarray(matrix), _check_names(class_names)
-    if matrix.shape != (len(names), len(names)):
+    matrix, names, k = np.asarray(matrix), _check_names(class_names), len(class_names)
+    if matrix.shape != (k, k):
         raise ValueError(
-            f"`matrix` must be ({len(names)}, {len(names)}), as there are {len(names)} "
-            f"class names; received {matrix.shape}."
+            f"`matrix` must be ({k}, {k}), as there are {k} class names; received "
+            f"{matrix.shape}."
         )
-    pictures = np.repeat(matrix.sum(axis=1)[:, None], len(names), axis=1)
+    pictures = np.repeat(matrix.sum(axis=1)[:, None], k, axis=1)
     if not directed:
         matrix, pictures = np.triu(matrix + matrix.T), pictures + pictures.T
     pairs = [
-        ConfusedPair(
-            names[i], names[j], wrong := int(matrix[i, j]), wrong / pictures[i, j]
-        )
-        for i, j in np.argwhere(matrix)
-        if i != j
+        ConfusedPair(names[i], names[j], int(wrong), float(wrong / pictures[i, j]))
+        for (i, j), wrong in np.ndenumerate(matrix)
+        if wrong and i != j
     ]
     return sorted(pairs, key=lambda pair: (-pair.count, -pair.rate))[:count]
 
@@ -282,24 +238,7 @@ def right_examples(
 ) -> np.ndarray:
     """Pictures that were named rightly, the most confident first.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n,), int
-        True class of every picture.
-    probabilities : ndarray of shape (n, k), float
-        Softmax output, rows summing to 1.
-    count : int, optional
-        How many; all when None.
-
-    Returns
-    -------
-    ndarray of shape (<= count,), int64
-        Indices into `labels`.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not fit together or rows are not probabilities.
+    Returned are int64 indices into `labels`, of `count` pictures or of all.
     """
     labels, probabilities = _check_probabilities(labels, probabilities)
     right = probabilities.argmax(axis=1) == labels
@@ -309,10 +248,7 @@ def right_examples(
 def wrong_examples(
     labels: np.ndarray, probabilities: np.ndarray, *, count: int | None = None
 ) -> np.ndarray:
-    """Pictures that were named wrongly, the most confident mistake first.
-
-    Parameters, Returns and Raises as in `right_examples`.
-    """
+    """Pictures that were named wrongly, else as `right_examples`."""
     labels, probabilities = _check_probabilities(labels, probabilities)
     wrong = probabilities.argmax(axis=1) != labels
     return _largest(wrong, probabilities.max(axis=1), count)
@@ -332,7 +268,7 @@ def plausible_mistakes(
     Without masks: the true class came second, at most `max_gap` behind; the closest
     come first. With masks (n, h, w), a class index per pixel, the truth itself decides:
     the predicted class really covers at least `min_share` of the picture; the largest
-    share comes first. All else as in `right_examples`.
+    share comes first. Returned are indices as by `right_examples`.
     """
     labels, probabilities = _check_probabilities(labels, probabilities)
     predictions = probabilities.argmax(axis=1)
@@ -359,11 +295,6 @@ def class_share(masks: np.ndarray, classes: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n,), float64
         Share of the pixels, in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together.
     """
     masks, classes = np.asarray(masks), np.asarray(classes)
     if masks.ndim != 3 or classes.shape != masks.shape[:1]:
@@ -379,8 +310,7 @@ def calibration(
 ) -> dict[str, np.ndarray]:
     """Confidence against accuracy in bins: 80 % sure should be right 8 times in 10.
 
-    Confidence is the largest probability of a picture; `bins` divide (0, 1] evenly. All
-    else as in `right_examples`.
+    Confidence is the largest probability of a picture; `bins` divide (0, 1] evenly.
 
     Returns
     -------
@@ -408,8 +338,6 @@ def expected_calibration_error(
 ) -> float:
     """Mean distance between confidence and accuracy, in [0, 1]; 0 is perfect.
 
-    Parameters and Raises as in `calibration`.
-
     Notes
     -----
     ECE = sum over bins of (count / n) ``|accuracy - confidence|``: equation 3 of C.
@@ -423,20 +351,9 @@ def expected_calibration_error(
 def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Soften (temperature > 1) or sharpen (< 1) probabilities; the order stays.
 
-    The logits are divided by the temperature before the softmax. Their logarithm is as
-    good as the logits themselves, for softmax forgets a constant added to all of them.
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n, k), float
-        Softmax output, rows summing to 1.
-    temperature : float
-        Greater than 0; ValueError otherwise.
-
-    Returns
-    -------
-    ndarray of shape (n, k), float64
-        Rows summing to 1.
+    The logits are divided by the temperature before the softmax. The logarithm of the
+    probabilities is as good as the logits themselves, for softmax forgets a constant
+    added to all of them. Returned is float64 (n, k), rows summing to 1.
     """
     if not temperature > 0:
         raise ValueError(f"`temperature` must be positive; received {temperature}.")
@@ -446,8 +363,8 @@ def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """The temperature with the lowest cross-entropy, between 0.01 and 100.
 
-    Fit it on validation pictures, use it on others with `scale_temperature`; above 1
-    the network is too sure of itself. Parameters and Raises as in `right_examples`.
+    Fit it on validation pictures, use it on others with `scale_temperature`. Above 1
+    the network is too sure of itself.
 
     Notes
     -----

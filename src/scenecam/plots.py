@@ -1,10 +1,10 @@
 """Pictures and maps: arrays in, Axes out.
 
-A function for one picture draws on `ax` and returns it; without `ax` it opens a figure
-of its own. A function for several opens a figure and returns `(fig, axes)`, an array
-of Axes in which places without a picture are blank: `columns` pictures stand in a row,
-`size` is the width of one in inches, and a `ValueError` says when `titles` are not as
-many as they. Nothing is shown, no global setting is touched.
+A function for one picture draws on `ax`, with a `title` above, and returns it; without
+`ax` it opens a figure of its own. A function for several opens a figure and returns
+`(fig, axes)`, an array of Axes in which places without a picture are blank: `columns`
+pictures stand in a row, `size` is the width of one in inches, and a `ValueError` says
+when `titles` are not as many. Nothing is shown, no global setting is touched.
 
 Colours are safe for colour-blind readers: sequential "inferno" for evidence, diverging
 "RdBu_r" around zero for signed values, and the fixed `class_colours` for classes.
@@ -14,16 +14,14 @@ Figures are narrow, so that a phone need not shrink them much.
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import cm, colors, patches, ticker
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import MaxNLocator
 
 from scenecam._style import INK, axes_or_new, class_colours, new_figure
 from scenecam.images import overlay, unit_map
+
+_FOUR_PANELS = ("picture", "Grad-CAM", "guided\nbackpropagation", "Guided\nGrad-CAM")
 
 
 def prediction_titles(
@@ -50,10 +48,8 @@ def show_image(
     ----------
     image : ndarray of shape (h, w, 3) or (h, w)
         uint8, or float in [0, 1]; grey when it has no colour axis.
-    title : str, optional
-        Stands above it.
-    ax : Axes, optional
-        Where to draw.
+    title, ax
+        What stands above it, and where to draw.
     """
     image = np.asarray(image)
     top = 255 if image.dtype == np.uint8 else 1
@@ -97,15 +93,8 @@ def show_classes(
         Class of every picture.
     class_names : sequence of k str
         Name of class 0, 1, ...; written at the left of the row.
-    count : int
-        Pictures in a row.
-    size : float
-        Width of a picture in inches.
-
-    Returns
-    -------
-    fig : Figure
-    axes : ndarray of Axes, shape (k, count)
+    count, size
+        Pictures in a row, and the width of one in inches.
     """
     fig, axes = _grid(len(class_names) * count, count, size)
     beside = {"xycoords": "axes fraction", "textcoords": "offset points"}
@@ -153,7 +142,7 @@ def show_mask(
         Class index of every pixel; 255, or any index without a name, is no class.
     class_names : sequence of k str
         Name of class 0, 1, ...; the legend lists those in the picture.
-    ax : Axes, optional
+    ax
         Where to draw.
     """
     ax = axes_or_new(ax, 3, 3.6)
@@ -163,7 +152,7 @@ def show_mask(
     index = np.minimum(mask, len(class_names))
     ax.imshow(colours[index], interpolation="nearest")
     handles = [
-        Patch(facecolor=colours[c], edgecolor=edges[c], label=names[c])
+        patches.Patch(facecolor=colours[c], edgecolor=edges[c], label=names[c])
         for c in np.unique(index)
     ]
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
@@ -188,10 +177,8 @@ def show_receptive_field(
         The picture.
     box : tuple of float
         (top, left, height, width) in pixels; it may reach over the edge, into padding.
-    title : str, optional
-        Stands above it; the size of the box when None.
-    ax : Axes, optional
-        Where to draw.
+    title, ax
+        As in `show_image`; the size of the box is the title when None.
     """
     top, left, height, width = box
     title = f"sees {height:g} × {width:g} pixels" if title is None else title
@@ -200,7 +187,7 @@ def show_receptive_field(
     for colour, line in (("black", 4), ("#ffd60a", 2)):
         style = {"edgecolor": colour, "linewidth": line, "clip_on": False}
         corner = (left - 0.5, top - 0.5)
-        ax.add_patch(Rectangle(corner, width, height, fill=False, **style))
+        ax.add_patch(patches.Rectangle(corner, width, height, fill=False, **style))
     return ax
 
 
@@ -224,12 +211,8 @@ def show_kernels(
     channel : int, optional
         Input channel to show, in red (positive) and blue. When None, kernels of three
         channels are shown as colours around mid-grey, others by their first channel.
-    count : int
-        At most so many kernels.
-    columns : int
-        Kernels in a row.
-    size : float
-        Width of a kernel in inches.
+    count, columns, size
+        At most so many kernels, so many in a row, each so many inches wide.
     """
     kernels = np.asarray(kernels)
     if kernels.ndim != 4:
@@ -257,12 +240,8 @@ def show_feature_maps(
     feature_maps : ndarray of shape (h, w, c), float
         Activations; ValueError unless there are three axes. Sequential colours when
         none is negative, else diverging ones.
-    count : int
-        At most so many channels, from channel 0 on.
-    columns : int
-        Maps in a row.
-    size : float
-        Width of a map in inches.
+    count, columns, size
+        At most so many channels, so many in a row, each so many inches wide.
     """
     feature_maps = np.asarray(feature_maps)
     if feature_maps.ndim != 3:
@@ -293,15 +272,13 @@ def show_map(
     class_map : ndarray of shape (h, w), float
         Signed evidence. A map with negative values gets diverging colours, white at
         zero; one without gets sequential colours.
-    title : str, optional
-        Stands above it.
+    title, ax
+        As in `show_image`.
     limit : float, optional
         Value at the end of the scale; give the same to maps that are compared. The
         largest absolute value when None.
     unit : str
         Label of the colour bar.
-    ax : Axes, optional
-        Where to draw.
     """
     ax = axes_or_new(ax, 3.6, 3)
     _colour_bar(ax, _draw(ax, class_map, _scale(class_map, limit), title), unit)
@@ -335,8 +312,8 @@ def show_overlay(
     ax = show_image(blended, title=title, ax=axes_or_new(ax, 3.6, 3))
     top = float(np.max(class_map)) if limit is None else limit
     # A map without positive evidence still needs a scale that a colour bar can draw.
-    scale = Normalize(0, top if top > 0 else 1)
-    _colour_bar(ax, ScalarMappable(scale, "inferno"), unit)
+    scale = colors.Normalize(0, top if top > 0 else 1)
+    _colour_bar(ax, cm.ScalarMappable(scale, "inferno"), unit)
     return ax
 
 
@@ -355,16 +332,12 @@ def show_maps(
     ----------
     class_maps : ndarray of shape (n, h, w), float
         Signed evidence in logits; colours as in `show_map`.
-    titles : sequence of n str
-        Stand over the maps.
+    titles, columns, size
+        As in `show_images`.
     image : ndarray of shape (h', w', 3), uint8, optional
         The picture, shown first.
     limit : float, optional
         Value at the end of the scale; the largest absolute value of all when None.
-    columns : int
-        Panels in a row.
-    size : float
-        Width of a panel in inches.
     """
     class_maps = np.asarray(class_maps)
     _check_length("titles", titles, len(class_maps))
@@ -378,10 +351,7 @@ def show_four_panels(
     guided: np.ndarray,
     guided_cam: np.ndarray,
     *,
-    titles: Sequence[str] = (
-        *("picture", "Grad-CAM"),
-        *("guided\nbackpropagation", "Guided\nGrad-CAM"),
-    ),
+    titles: Sequence[str] = _FOUR_PANELS,
     columns: int = 2,
     size: float = 2.2,
 ) -> tuple[Figure, np.ndarray]:
@@ -397,12 +367,8 @@ def show_four_panels(
         Signed, as `saliency.guided_backpropagation` and `saliency.guided_grad_cam` give
         them; shown is the sum over the colours. One pixel in two hundred is beyond the
         end of the scale, so that a few strong ones do not hide the rest.
-    titles : sequence of four str
-        Stand over the panels.
-    columns : int
-        Panels in a row.
-    size : float
-        Width of a panel in inches.
+    titles, columns, size
+        As in `show_images`; there are four titles.
     """
     _check_length("titles", titles, 4)
     fig, axes = _grid(4, columns, size, titles)
@@ -433,14 +399,12 @@ def show_sheet(
     class_maps : ndarray of shape (n, h', w'), float
         One map for each picture; its positive part is shown, in logits. ValueError if
         there are not n.
-    titles : sequence of n str
-        Stand over the pictures, say from `prediction_titles`.
+    titles, size
+        As in `show_images`; titles, say, from `prediction_titles`.
     opacity : float in [0, 1]
         Of the map over the picture.
     limit : float, optional
         One scale for all maps; each has its own when None.
-    size : float
-        Width of a picture in inches.
     """
     _check_length("class_maps", class_maps, len(images))
     _check_length("titles", titles, len(images))
@@ -452,9 +416,6 @@ def show_sheet(
         show_map(positive, title="class map", limit=limit, ax=axes[i, 1])
         show_image(blended, title="superimposed", ax=axes[i, 2])
     return fig, axes
-
-
-# Shared by the functions above --------------------------------------------------------
 
 
 def _grid(
@@ -484,9 +445,7 @@ def _one_scale(maps, titles, look, unit, *, columns, size, image=None, aspect=15
     return fig, axes
 
 
-def _draw(
-    ax: Axes, values: np.ndarray, look: tuple[str, float, float], title: str | None
-) -> AxesImage:
+def _draw(ax: Axes, values, look: tuple[str, float, float], title: str | None):
     """A picture in a colour map between two ends, without frame and ticks."""
     colours, low, high = look
     ax.set_axis_off()
@@ -502,9 +461,9 @@ def _scale(values: np.ndarray, limit: float | None) -> tuple[str, float, float]:
     return ("RdBu_r", -limit, limit) if np.min(values) < 0 else ("inferno", 0, limit)
 
 
-def _colour_bar(ax: Axes, mappable: ScalarMappable, unit: str) -> None:
+def _colour_bar(ax: Axes, mappable: cm.ScalarMappable, unit: str) -> None:
     """A colour bar as high as the picture."""
-    beside = {"fraction": 0.046, "pad": 0.03, "ticks": MaxNLocator(nbins=5)}
+    beside = {"fraction": 0.046, "pad": 0.03, "ticks": ticker.MaxNLocator(nbins=5)}
     bar = ax.figure.colorbar(mappable, ax=ax, **beside)
     bar.set_label(unit, fontsize=9)
     bar.ax.tick_params(labelsize=9)
