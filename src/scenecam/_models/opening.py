@@ -144,9 +144,11 @@ def check_links(file: h5py.File, path: Path) -> None:
     """Raise `Refused` unless all that an HDF5 file names lies in the file itself."""
 
     def elsewhere(name, link):
-        item = file[name] if isinstance(link, h5py.HardLink) else None
-        marks = [getattr(item, mark, not item) for mark in ("external", "is_virtual")]
-        return name if any(marks) else None
+        if not isinstance(link, h5py.HardLink):
+            return name
+        item = file[name]
+        away = isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)
+        return name if away else None
 
     if name := file.visititems_links(elsewhere):
         raise Refused(
