@@ -332,9 +332,9 @@ def test_killed_at_any_moment_the_index_is_true_and_the_next_run_completes(tmp_p
     stub_network.run(root, tmp_path / "whole")
     whole = contents(tmp_path / "whole")
     out, chance, done = tmp_path / "out", random.Random(3), []
-    for _ in range(6):
+    for number in range(30):  # six, or more where the machine is busy
         process = start(root, out)
-        time.sleep(chance.uniform(0, 0.15))
+        time.sleep(chance.uniform(0, 0.15 + 0.02 * number))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         rows = list(run_folder.read_index(out))
@@ -342,6 +342,8 @@ def test_killed_at_any_moment_the_index_is_true_and_the_next_run_completes(tmp_p
         for row in rows:  # what the index names is there, and right
             for kind in ("map", "heatmap", "overlay"):
                 assert (out / row[kind]).read_bytes() == whole[row[kind]]
+        if number >= 5 and len(set(done)) > 2:
+            break
     assert done == sorted(done) and len(set(done)) > 2
     stub_network.run(root, out)
     assert contents(out) == whole

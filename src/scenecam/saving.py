@@ -8,7 +8,6 @@ scaled and clipped to bytes.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import re
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from scenecam import images
-from scenecam._data.whole import write_file
+from scenecam._data.whole import whole_file, write_file
 
 # Pixels of an overlay that are blended at a time, in float: 12 times their size.
 STRIP_PIXELS = 2_000_000
@@ -31,16 +30,10 @@ NAME_BYTES, CLASS_BYTES = 160, 60
 class Look:
     """How maps are shown; the raw maps do not depend on it.
 
-    Attributes
-    ----------
-    size : int or None
-        Longest side of heatmap and overlay in pixels; smaller pictures are not
-        enlarged. None is the picture's own size.
-    ending : {"jpg", "png"}
-    opacity : float
-        Of the map over the picture, 0 to 1.
-    common_scale : bool
-        One scale for all classes of a picture; without it every map has its own.
+    `size` is the longest side of heatmap and overlay in pixels (smaller pictures are
+    not enlarged; None is the picture's own size), `ending` "jpg" or "png", `opacity`
+    that of the map over the picture, 0 to 1. With a `common_scale` all classes of a
+    picture share one scale; without it every map has its own.
     """
 
     size: int | None = 640
@@ -70,25 +63,22 @@ def save_maps(
     picture : ndarray of shape (h, w, 3), uint8
         It may be larger than the maps.
     maps : ndarray of shape (k, h', w'), float
-        One for each class, signed, in logits, as `cam.class_maps` gives them.
+        Signed, in logits, as `cam.class_maps` gives them.
     class_names : sequence of k str
         In the order of the maps.
     look : Look, optional
-        How they are shown; the defaults of `Look` when None.
+        How they are shown.
 
     Returns
     -------
     dict of str to dict of str to Path
-        For each class its "map" (the same file for all, float32, in the order of
-        `class_names`), "heatmap" and "overlay".
+        Of each class "map" (the same file for all, float32), "heatmap" and "overlay".
 
     Raises
     ------
     ValueError
         If the number of names differs, one stands twice, a map is not finite, or the
         picture is no uint8 RGB picture.
-    OSError
-        If a file cannot be written.
     """
     folder, look, maps = Path(folder), look or Look(), np.asarray(maps)
     if maps.ndim != 3 or len(maps) != len(class_names):
@@ -97,9 +87,8 @@ def save_maps(
             f"{len(class_names)} class names; received {maps.shape}."
         )
     if len(set(class_names)) < len(class_names):
-        raise ValueError(
-            f"`class_names` must differ; received {', '.join(class_names)}."
-        )
+        names = ", ".join(class_names)
+        raise ValueError(f"`class_names` must differ; received {names}.")
     if not np.isfinite(maps).all():
         raise ValueError(
             f"the maps of {name} hold NaN or infinite values. Look for them in the "
@@ -116,32 +105,22 @@ def save_maps(
     }
 
 
-def write_maps(
-    folder: Path,
-    name: str,
-    picture: np.ndarray,
-    maps: np.ndarray,
-    *,
-    labels: Sequence[str],
-    look: Look,
-) -> list[dict[str, str]]:
+def write_maps(folder: Path, name: str, picture, maps, *, labels, look: Look) -> list:
     """Write the files of `save_maps`, unchecked; return the `output_names` of each map.
 
-    `picture` has the size to show, `labels` are those of `class_labels`.
+    The picture has the size to show; labels are those of `class_labels`.
     """
     encode = images.encode_png if look.ending == "png" else images.encode_jpeg
     limit = max(float(maps.max()), 0.0) if look.common_scale else None
-    written = []
-    for label, one in zip(labels, maps, strict=True):
-        # Without evidence the whole heatmap is dark.
-        dark = one.max() <= 0
-        unit = np.zeros_like(one) if dark else images.unit_map(one, limit=limit)
-        written.append(output_names(name, label, look.ending))
+    written = [output_names(name, label, look.ending) for label in labels]
+    for paths, one in zip(written, maps, strict=True):
+        unit = np.zeros_like(one)  # without evidence the whole heatmap is dark
+        if one.max() > 0:
+            unit = images.unit_map(one, limit=limit)
         for kind, image in _draw(picture, unit, look.opacity).items():
-            write_file(folder / written[-1][kind], encode(image))
-    data = io.BytesIO()
-    np.save(data, np.ascontiguousarray(maps, np.float32))
-    write_file(folder / written[-1]["map"], data.getvalue())
+            write_file(folder / paths[kind], encode(image))
+    with whole_file(folder / written[0]["map"]) as partial:
+        np.save(partial, np.ascontiguousarray(maps, np.float32))
     return written
 
 
@@ -161,9 +140,8 @@ def class_labels(class_names: Sequence[str]) -> list[str]:
     Letters and digits of any script stay, all else becomes ``_``; names that would then
     be the same, capitals or not, get their number.
     """
-    plain = [
-        _shorten(re.sub(r"[^\w-]+", "_", name), CLASS_BYTES) for name in class_names
-    ]
+    plain = [re.sub(r"[^\w-]+", "_", name) for name in class_names]
+    plain = [_shorten(name, CLASS_BYTES) for name in plain]
     folded = [name.casefold() for name in plain]
     return [
         name if folded.count(name.casefold()) == 1 else f"{name}-{number}"
@@ -172,11 +150,10 @@ def class_labels(class_names: Sequence[str]) -> list[str]:
 
 
 def output_names(file: str, label: str, ending: str) -> dict[str, str]:
-    """Name what is written for a picture and a class of `class_labels`.
+    """Name "map", "heatmap" and "overlay" of a picture and a class of `class_labels`.
 
-    `file` is the picture, relative to the folder of all pictures, with ``/``; so are
-    the names of "map" (the same for all classes), "heatmap" and "overlay". The
-    picture's ending stays part of them: ``1.jpg`` and ``1.png`` may lie side by side.
+    All names are relative to the folder of all pictures, with ``/``. The picture's
+    ending stays part of them: ``1.jpg`` and ``1.png`` may lie side by side.
     """
     folder, _, name = file.rpartition("/")
     stem = f"{folder}/" * bool(folder) + _shorten(name, NAME_BYTES)
@@ -193,5 +170,4 @@ def _shorten(name: str, limit: int) -> str:
         return name
     digest = hashlib.sha256(data).hexdigest()[:12]
     start = data[: limit - len(digest) - 1]
-    # Cut between characters, not inside one.
-    return start.decode("utf-8", "ignore") + "~" + digest
+    return start.decode("utf-8", "ignore") + "~" + digest  # cut between characters

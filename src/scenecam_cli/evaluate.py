@@ -21,16 +21,11 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from scenecam_cli import class_folders, terminal
-
-REPORT, NUMBERS = "report.txt", "report.json"
-CONFUSION, FIGURE, MISTAKES = "confusion.csv", "confusion.png", "mistakes.csv"
-MISTAKE_COLUMNS = ("file", "true", "predicted", "probability", "true_probability")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,41 +45,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask the network about every picture, and write the report."""
+    """Ask the network about every picture, and write the report; each file whole."""
     os.environ.setdefault("MPLBACKEND", "Agg")  # no window is wanted
     import numpy as np
 
-    with terminal.without_notes():
-        from scenecam_cli.network import open_network
+    from scenecam._data.whole import write_file
+    from scenecam_cli.run_folder import TEXT, as_csv, as_json
 
-        network = open_network(
-            arguments.weights,
-            class_names=arguments.class_names,
-            pixels=arguments.pixels,
-            input_size=arguments.input_size,
-        )
+    network = terminal.open_network(arguments)
     out = Path(os.path.abspath(arguments.out))
     class_folders.check_outside(out, arguments.folder)
     if out.exists() and not out.is_dir():
         raise ValueError(f"{arguments.out} is a file. Name a folder with --out.")
     pictures, skipped = class_folders.load_pictures(arguments, network.size)
-    places = np.array(_match_classes(pictures.class_names, network.class_names))
+    names = network.class_names
+    labels = np.array(_match_classes(pictures.class_names, names))[pictures.labels]
     rows = _predictions(network, pictures.images, arguments.batch_size)
-    numbers = write_report(
-        out,
-        about={
-            "network": arguments.weights,
-            "network SHA-256": network.sha256,
-            "pictures": f"{arguments.folder}, part {arguments.part}",
-        },
-        files=[os.path.relpath(path, arguments.folder) for path in pictures.paths],
-        labels=places[pictures.labels],
-        probabilities=np.stack(list(terminal.with_progress(rows, len(pictures)))),
-        class_names=network.class_names,
-    )
-    for line in _summary(numbers):
-        print(line)
-    print(f"Report: {out / REPORT}")
+    probabilities = np.stack(list(terminal.with_progress(rows, len(pictures))))
+    files = [os.path.relpath(path, arguments.folder) for path in pictures.paths]
+    about = {
+        "network": arguments.weights,
+        "network SHA-256": network.sha256,
+        "pictures": f"{arguments.folder}, part {arguments.part}",
+    }
+    numbers = _measure(labels, probabilities, names)
+    matrix = numbers["confusion"]
+    cells = [[name, *row] for name, row in zip(names, matrix, strict=True)]
+    texts = {
+        "report.txt": _report_text(numbers, about),
+        "report.json": as_json({**about, **numbers}),
+        "confusion.csv": as_csv([["true \\ predicted", *names], *cells]),
+        "mistakes.csv": as_csv(_mistakes(files, labels, probabilities, names)),
+    }
+    for name, text in texts.items():
+        write_file(out / name, text.encode(**TEXT))
+    write_file(out / "confusion.png", _figure(np.array(matrix), names))
+    print("\n".join(_summary(numbers)))
+    print(f"Report: {out / 'report.txt'}")
     return terminal.report_problems(skipped)
 
 
@@ -112,87 +109,34 @@ def _predictions(network, pictures, batch_size: int) -> Iterator:
 # ---- The report ----------------------------------------------------------------------
 
 
-def write_report(
-    folder: Path,
-    *,
-    about: dict,
-    files: Sequence[str],
-    labels,
-    probabilities,
-    class_names,
-) -> dict:
-    """Write the report, the confusion matrix and the mistakes; each file whole.
-
-    Parameters
-    ----------
-    folder : Path
-        It and the folders on the way to it are made; older reports are replaced.
-    about : dict
-        What was evaluated on what; it stands at the head of the report.
-    files : sequence of n str
-        Names of the pictures.
-    labels : ndarray of shape (n,), int
-        True class of every picture.
-    probabilities : ndarray of shape (n, k), float
-        Of the network.
-    class_names : sequence of k str
-        In the order of the network's outputs.
-
-    Returns
-    -------
-    dict
-        The numbers of ``report.json``, without `about`: ``pictures``; ``accuracy`` with
-        its ``interval`` (95 %); ``macro_f1``, over the classes that have pictures;
-        ``calibration_error``, None where the rows of `probabilities` do not sum to 1;
-        ``classes``, the scores of those classes; ``confusion`` (k lists of k), row =
-        true class; ``confused``, pairs of classes with their count, the most frequent
-        first.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be written.
-    """
-    from scenecam._data.whole import write_file
-    from scenecam_cli.run_folder import TEXT, as_csv
-
-    numbers = _measure(labels, probabilities, class_names)
-    matrix = numbers["confusion"]
-    cells = [[name, *row] for name, row in zip(class_names, matrix, strict=True)]
-    mistakes = _mistakes(files, labels, probabilities, class_names)
-    texts = {
-        REPORT: _report_text(numbers, about),
-        NUMBERS: json.dumps({**about, **numbers}, indent=1, ensure_ascii=False) + "\n",
-        CONFUSION: as_csv([["true \\ predicted", *class_names], *cells]),
-        MISTAKES: as_csv([MISTAKE_COLUMNS, *mistakes]),
-    }
-    for name, text in texts.items():
-        write_file(folder / name, text.encode(**TEXT))
-    write_file(folder / FIGURE, _figure(matrix, class_names))
-    return numbers
-
-
 def _measure(labels, probabilities, class_names: Sequence[str]) -> dict:
+    """Give the numbers of ``report.json``.
+
+    Labels (n,) and probabilities (n, k) are in the order of the network's outputs; a
+    row of the confusion matrix is a true class. Classes without a picture have no
+    scores, and no share in the means. The calibration error is None where the rows of
+    `probabilities` do not sum to 1: a network with a sigmoid on every output says
+    nothing about one class of several.
+    """
     import numpy as np
 
     from scenecam import evaluation
 
-    predictions = probabilities.argmax(axis=1)
-    both = {"labels": labels, "predictions": predictions}
-    accuracy, low, high = evaluation.accuracy_interval(labels, predictions)
+    both = {"labels": labels, "predictions": probabilities.argmax(axis=1)}
+    accuracy, *interval = evaluation.accuracy_interval(**both)
     table = evaluation.classification_table(**both, class_names=class_names)
     classes = {name: table[name] for name in class_names if table[name]["support"]}
     error = None
-    # A network with a sigmoid on every output says nothing about one class of several.
     if np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
         error = evaluation.expected_calibration_error(labels, probabilities)
     matrix = evaluation.confusion(**both, num_classes=len(class_names))
     pairs = evaluation.confused_pairs(matrix, class_names)
+    means = evaluation.with_summary(classes, accuracy)["macro avg"]
     return {
         "pictures": len(labels),
         "accuracy": accuracy,
-        "interval": [low, high],
-        "macro_f1": float(np.mean([row["f1-score"] for row in classes.values()])),
+        "interval": interval,
+        "macro_f1": means["f1-score"],
         "calibration_error": error,
         "classes": classes,
         "confusion": matrix.tolist(),
@@ -202,26 +146,11 @@ def _measure(labels, probabilities, class_names: Sequence[str]) -> dict:
 
 def _report_text(numbers: dict, about: dict) -> str:
     """Give the numbers as a page of text."""
-    import numpy as np
+    from scenecam.evaluation import table_text, with_summary
 
-    from scenecam import evaluation
-
-    scores = list(numbers["classes"].values())
-    columns = ("precision", "recall", "f1-score")
-    weights = [row["support"] for row in scores]
-    total = {"support": sum(weights)}
-    # Classes without a picture have no scores, and no share in the means.
-    table = {
-        **numbers["classes"],
-        "accuracy": numbers["accuracy"],
-        "macro avg": {c: np.mean([row[c] for row in scores]) for c in columns} | total,
-        "weighted avg": {
-            c: np.average([row[c] for row in scores], weights=weights) for c in columns
-        }
-        | total,
-    }
+    table = with_summary(numbers["classes"], numbers["accuracy"])
     head = [f"{key}: {value}" for key, value in about.items()]
-    lines = [*head, "", *_summary(numbers), "", evaluation.table_text(table, digits=3)]
+    lines = [*head, "", *_summary(numbers), "", table_text(table, digits=3)]
     if numbers["confused"]:
         lines += ["", "confusions (true class called another one):"]
         lines += [f"  {_pair(pair)}" for pair in numbers["confused"]]
@@ -245,31 +174,22 @@ def _summary(numbers: dict) -> list[str]:
 
 
 def _pair(pair: dict) -> str:
-    return (
-        f"{pair['true']} called {pair['predicted']} {pair['count']:,} "
-        f"({pair['rate']:.0%})"
-    )
+    called = f"{pair['true']} called {pair['predicted']}"
+    return f"{called} {pair['count']:,} ({pair['rate']:.0%})"
 
 
-def _mistakes(files, labels, probabilities, class_names) -> list[list]:
-    """List the pictures named wrongly, the surest mistake first."""
+def _mistakes(files, labels, probabilities, class_names) -> Iterator[Sequence]:
+    """Iterate over the rows of ``mistakes.csv``, the surest mistake first."""
+    yield "file", "true", "predicted", "probability", "true_probability"
     predictions = probabilities.argmax(axis=1)
     wrong = (predictions != labels).nonzero()[0]
-    order = wrong[(-probabilities[wrong].max(axis=1)).argsort(kind="stable")]
-    return [
-        [
-            files[i],
-            class_names[labels[i]],
-            class_names[predictions[i]],
-            f"{probabilities[i, predictions[i]]:.6f}",
-            f"{probabilities[i, labels[i]]:.6f}",
-        ]
-        for i in order
-    ]
+    for i in wrong[(-probabilities[wrong].max(axis=1)).argsort(kind="stable")]:
+        names = [class_names[label] for label in (labels[i], predictions[i])]
+        sure = [probabilities[i, label] for label in (predictions[i], labels[i])]
+        yield [files[i], *names, *(f"{each:.6f}" for each in sure)]
 
 
-def _figure(matrix: list[list[int]], class_names: Sequence[str]) -> bytes:
-    import numpy as np
+def _figure(matrix, class_names: Sequence[str]) -> bytes:
     from matplotlib.figure import Figure
 
     from scenecam import charts
@@ -278,12 +198,8 @@ def _figure(matrix: list[list[int]], class_names: Sequence[str]) -> bytes:
     # the cells need.
     side = max(5.0, 0.85 * len(class_names))
     figure = Figure(figsize=(side * 1.16, side), layout="constrained", dpi=150)
-    charts.confusion_matrix(
-        np.array(matrix),
-        class_names,
-        cells="both" if len(class_names) <= 20 else "count",
-        ax=figure.add_subplot(),
-    )
+    cells = "both" if len(class_names) <= 20 else "count"
+    charts.confusion_matrix(matrix, class_names, cells=cells, ax=figure.add_subplot())
     data = io.BytesIO()
     figure.savefig(data, format="png", facecolor="white")
     return data.getvalue()

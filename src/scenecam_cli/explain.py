@@ -76,10 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_look(group) -> None:
-    group.add_argument(
-        "--format", choices=("jpg", "png"), default="jpg", help="default: jpg"
-    )
-    group.add_argument(
+    add = group.add_argument
+    add("--format", choices=("jpg", "png"), default="jpg", help="default: jpg")
+    add(
         "--size",
         type=lambda text: None if text == "original" else terminal.positive(text),
         default=640,
@@ -87,14 +86,14 @@ def _add_look(group) -> None:
         help="longest side of heatmaps and overlays (default: 640); smaller pictures "
         "are not enlarged",
     )
-    group.add_argument(
+    add(
         "--opacity",
         type=terminal.share,
         default=0.5,
         metavar="0..1",
         help="of the map over the picture (default: 0.5)",
     )
-    group.add_argument(
+    add(
         "--common-scale",
         action="store_true",
         help="one colour scale for all classes of a picture, so that they can be "
@@ -116,12 +115,12 @@ def run(arguments: argparse.Namespace) -> int:
     root, files = stream.find_pictures(
         arguments.pictures, out=out, root=old.get("pictures") if again else None
     )
-    with terminal.without_notes():
-        from scenecam_cli.network import open_network
-
-        names = ("weights", "method", "layer", "classes", "class_names", "pixels")
-        asked = {name: getattr(arguments, name) for name in names}
-        network = open_network(**asked, input_size=arguments.input_size)
+    network = terminal.open_network(
+        arguments,
+        method=arguments.method,
+        layer=arguments.layer,
+        classes=arguments.classes,
+    )
     settings = _settings(arguments, network, root)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -170,10 +169,7 @@ def _explain(arguments, network, files, root, index) -> int:
     from scenecam_cli.stream import explain_pictures
 
     look = Look(
-        size=arguments.size,
-        ending=arguments.format,
-        opacity=arguments.opacity,
-        common_scale=arguments.common_scale,
+        arguments.size, arguments.format, arguments.opacity, arguments.common_scale
     )
     todo = sum(file not in index.done for file in files)
     if todo < len(files):

@@ -18,7 +18,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -46,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         path = find_weights(arguments.weights)
         _check_place(out, overwrite=arguments.overwrite)
         network = open_weights(path)
-        export_model(network.model, out, card=network.card)
-    print(f"SavedModel: {out / VERSION}")
+        folder = export_model(network.model, out, card=network.card)
+    print(f"SavedModel: {folder}")
     return 0
 
 
@@ -75,13 +74,14 @@ def export_model(model, out: Path, *, card: dict | None = None) -> Path:
     It stands in the folder ``1`` of `out`, which appears whole or not at all and takes
     the place of what was there. The card goes to ``assets.extra/card.json`` in it.
     """
+    from scenecam_cli.run_folder import as_json
+
     with whole_folder(out) as partial:
         _write(model, partial / VERSION)
         if card:
             extra = partial / VERSION / "assets.extra"
             extra.mkdir()
-            text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-            (extra / "card.json").write_text(text, encoding="utf-8")
+            (extra / "card.json").write_text(as_json(card), encoding="utf-8")
     return out / VERSION
 
 

@@ -19,15 +19,7 @@ from scenecam import __version__
 from scenecam_cli import evaluate, explain, export, fetch, show, show_card, train
 from scenecam_cli.terminal import say
 
-COMMANDS = {
-    "explain": explain,
-    "show": show,
-    "fetch": fetch,
-    "train": train,
-    "evaluate": evaluate,
-    "show-card": show_card,
-    "export": export,
-}
+COMMANDS = (explain, show, fetch, train, evaluate, show_card, export)
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -41,10 +33,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, module in COMMANDS.items():
+    for module in COMMANDS:
         about, _, epilog = module.__doc__.partition("\n\n")
         command = commands.add_parser(
-            name,
+            module.__name__.rpartition(".")[2].replace("_", "-"),
             help=about[0].lower() + about[1:].rstrip("."),
             description=about,
             epilog=epilog,

@@ -23,46 +23,32 @@ from scenecam._engine import predictions
 from scenecam._engine.anatomy import anatomy_of
 from scenecam._models.weights import open_weights
 
-# Factor and offset that bring grey levels 0 to 255 to the range a network was trained
-# on. Those of this project scale in their first layer.
-PIXELS = {"255": None, "unit": (1 / 255, 0.0), "signed": (1 / 127.5, -1.0)}
+# Factor and offset that bring grey levels to the range a network was trained on, if it
+# does not take 0 to 255 itself, as those of this project do.
+PIXELS = {"unit": (1 / 255, 0.0), "signed": (1 / 127.5, -1.0)}
 
 
 class Answers(NamedTuple):
-    """What a network says about n pictures.
+    """What a network says about n pictures."""
 
-    Attributes
-    ----------
-    probabilities : ndarray of shape (n, classes), float32
-    classes : ndarray of shape (n, k), int
-        The classes whose maps follow.
-    maps : ndarray of shape (n, k, h', w'), float32
-        Raw, signed, in logit units.
-    """
-
-    probabilities: np.ndarray
-    classes: np.ndarray
-    maps: np.ndarray
+    probabilities: np.ndarray  # float32 (n, classes)
+    classes: np.ndarray  # int (n, k): those whose maps follow
+    maps: np.ndarray  # float32 (n, k, h', w'): raw, signed, in logit units
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network and what it is asked about every picture; see `open_network`.
-
-    `size` is the height and width of the pictures that it takes, with 1 or 3
-    `channels`; `classes` are the numbers of those to explain, None is the predicted
-    one; `sha256` is that of its file.
-    """
+    """A network and what it is asked about every picture; see `open_network`."""
 
     model: keras.Model
-    sha256: str
+    sha256: str  # of its file
     class_names: tuple[str, ...]
-    size: tuple[int, int]
-    channels: int
+    size: tuple[int, int]  # height and width of the pictures that it takes
+    channels: int  # 1 or 3
     pixels: str
     method: str
     layer: str
-    classes: tuple[int, ...] | None
+    classes: tuple[int, ...] | None  # those to explain; None is the predicted one
 
     def fit_picture(self, picture: np.ndarray) -> np.ndarray:
         """Bring a picture, uint8 (h, w, 3), to ``(*size, channels)``, uint8.
@@ -77,10 +63,7 @@ class Network:
     def predict(self, batch: np.ndarray) -> np.ndarray:
         """Give float32 probabilities (n, classes) of uint8 (n, *size, channels).
 
-        Raises
-        ------
-        MemoryError
-            If the batch is too large for the device.
+        Raises MemoryError if the batch is too large for the device.
         """
         with _enough_memory(len(batch)):
             pictures = scale_pixels(batch, self.pixels)
@@ -118,34 +101,22 @@ def open_network(
 ) -> Network:
     """Open a network and check, on one grey picture, all that is wanted of it.
 
-    Parameters
-    ----------
-    weights : str
-        Name of shipped weights, or path of a ``.keras`` file or a Keras 2 ``.h5`` file.
-    method, layer
-        As in `cam.class_maps`.
-    classes : "all", "predicted" or sequence of str
-        Which classes to explain.
-    class_names : sequence of str, optional
-        One for each class; without it those of the card beside the weights, else
-        ``class_0``, ``class_1``, ...
-    pixels : str
-        Key of `PIXELS`.
-    input_size : int, optional
-        Height and width of the pictures, for a network that takes any size.
+    Weights are as in `weights.open_weights`, method and layer as in `cam.class_maps`;
+    `classes` to explain are "all", "predicted" or names. Without `class_names`, one for
+    each class, those of the card beside the weights are taken, else ``class_0``,
+    ``class_1``, ... The pixels are "255" or a key of `PIXELS`; the input size is the
+    height and width of the pictures, for a network that takes any.
 
     Raises
     ------
-    FileNotFoundError
-        If there are no such weights.
-    ValueError
-        If the file is damaged, or a method, layer, class or size is unknown or not
-        possible with this network; the message names the nearest that is.
+    FileNotFoundError, ValueError
+        If there are no such weights, or the file is damaged, or a method, layer, class
+        or size is unknown or not possible; the message names the nearest that is.
     """
     model, _, sha256, card = open_weights(weights)
     count = anatomy_of(model).num_classes
     names = _class_names(class_names or card.get("class_names"), count, weights)
-    numbers = None if classes == "predicted" else _class_numbers(classes, names)
+    numbers = _class_numbers(classes, names)
     size, channels = _input(model, input_size)
     if method not in cam.METHODS:
         raise ValueError(
@@ -155,22 +126,13 @@ def open_network(
     sample = scale_pixels(np.full((1, *size, channels), 128, np.uint8), pixels)
     asked = (0,) if numbers is None else numbers
     maps = cam.class_maps(model, sample, method=method, layers=layer, classes=asked)
-    return Network(
-        model=model,
-        sha256=sha256,
-        class_names=names,
-        size=size,
-        channels=channels,
-        pixels=pixels,
-        method=method,
-        layer=next(iter(maps)),
-        classes=numbers,
-    )
+    given = (pixels, method, next(iter(maps)), numbers)
+    return Network(model, sha256, names, size, channels, *given)
 
 
 def scale_pixels(batch: np.ndarray, pixels: str) -> np.ndarray:
     """Bring uint8 pictures to a range of `PIXELS`: uint8 as they are, or float32."""
-    if PIXELS[pixels] is None:
+    if pixels == "255":
         return batch
     factor, offset = PIXELS[pixels]
     return batch.astype(np.float32) * np.float32(factor) + np.float32(offset)
@@ -187,7 +149,9 @@ def _class_names(given, count: int, weights: str) -> tuple[str, ...]:
     return names
 
 
-def _class_numbers(classes, names: tuple[str, ...]) -> tuple[int, ...]:
+def _class_numbers(classes, names: tuple[str, ...]) -> tuple[int, ...] | None:
+    if classes == "predicted":
+        return None
     if classes == "all":
         return tuple(range(len(names)))
     for name in classes:

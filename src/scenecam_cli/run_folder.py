@@ -26,20 +26,9 @@ INDEX = "index.csv"
 
 FILE_COLUMNS = ("map", "heatmap", "overlay")
 COLUMNS = (
-    "file",
-    "predicted",
-    "probability",
-    "class",
-    "class_probability",
-    "evidence",
-    "peak_row",
-    "peak_column",
-    "peak_logits",
-    "map",
-    "map_index",
-    "heatmap",
-    "overlay",
-)
+    "file predicted probability class class_probability evidence peak_row peak_column "
+    "peak_logits map map_index heatmap overlay"
+).split()
 
 # What is written down but may differ from run to run: the files do not depend on it.
 REMARKS = {"scenecam", "weights"}
@@ -52,12 +41,9 @@ TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}
 def locked(
     folder: Path, *, remedy: str = "Wait for it, or choose another --out."
 ) -> Iterator[None]:
-    """Keep a second run out of the folder for as long as this one goes on.
+    """Raise ValueError if another run is at work in the folder; keep later ones out.
 
-    Raises
-    ------
-    ValueError
-        If another run is writing to it. Systems without such locks let both run.
+    Systems without such locks let both run.
     """
     try:
         import fcntl
@@ -67,13 +53,15 @@ def locked(
     handle = os.open(folder, os.O_RDONLY)
     try:
         # The lock is the process's, so a kill leaves none behind.
-        with contextlib.suppress(OSError):  # some network file systems have none
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(
-                    f"another run is writing to {shown_path(folder)}. {remedy}"
-                ) from None
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ValueError(
+            f"another run is writing to {shown_path(folder)}. {remedy}"
+        ) from None
+    except OSError:  # some network file systems have none
+        pass
+    try:
         yield
     finally:
         os.close(handle)
@@ -85,10 +73,7 @@ def locked(
 def read_settings(folder: Path) -> dict | None:
     """Read what a run in the folder was asked for; None in a folder without.
 
-    Raises
-    ------
-    ValueError
-        If what lies there was not written by this project.
+    Raises ValueError if what lies there was not written by this project.
     """
     path = folder / SETTINGS
     try:
@@ -115,8 +100,7 @@ def read_settings(folder: Path) -> dict | None:
 
 def write_settings(folder: Path, settings: Mapping) -> None:
     """Write the settings, whole or not at all."""
-    text = json.dumps(settings, indent=1, ensure_ascii=False) + "\n"
-    write_file(folder / SETTINGS, text.encode(**TEXT))
+    write_file(folder / SETTINGS, as_json(settings).encode(**TEXT))
 
 
 def check_settings(folder: Path, old: Mapping, new: Mapping) -> None:
@@ -164,13 +148,7 @@ def remove_sheets(folder: Path) -> None:
 
 
 def read_index(folder: Path) -> Iterator[dict[str, str]]:
-    """Iterate over the whole rows of the index; a torn last line is passed over.
-
-    Yields
-    ------
-    dict
-        Of `COLUMNS`, all values as text; one for each picture and class.
-    """
+    """Iterate over the rows of the index as text; a torn last line is passed over."""
     try:
         file = open(folder / INDEX, newline="", **TEXT)
     except FileNotFoundError:
@@ -193,22 +171,9 @@ def read_pictures(folder: Path) -> Iterator[tuple[str, list[dict[str, str]]]]:
 class Index:
     """The index of an output folder, opened to be continued.
 
-    What is not whole is dropped first: torn rows, pictures that lack rows of some
-    classes, and those whose files were deleted.
-
-    Parameters
-    ----------
-    folder : Path
-        The output folder.
-    rows_per_picture : int
-        How many classes are asked of every picture.
-
-    Attributes
-    ----------
-    path : Path
-        Of the index.
-    done : set of str
-        The pictures that need no more work.
+    What is not whole is dropped first: torn rows, pictures that lack rows of some of
+    the classes that are asked of each, and those whose files were deleted. The pictures
+    that need no more work are in `done`.
     """
 
     def __init__(self, folder: Path, *, rows_per_picture: int) -> None:
@@ -232,13 +197,7 @@ class Index:
         self._file.close()
 
     def add(self, rows: Sequence[Mapping]) -> None:
-        """Append the rows of one picture, after its files; all of them or none.
-
-        Raises
-        ------
-        OSError
-            As the system says, such as on a full disk; the index is as before.
-        """
+        """Append the rows of one picture, after its files; all of them or none."""
         data = as_csv([row[name] for name in COLUMNS] for row in rows).encode(**TEXT)
         before = os.fstat(self._file.fileno()).st_size
         try:
@@ -254,6 +213,11 @@ class Index:
         return len(rows) == wanted and all(
             os.path.isfile(self.folder / name) for name in files
         )
+
+
+def as_json(values: Mapping) -> str:
+    """Give what JSON knows as the text of a file."""
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 def as_csv(rows: Iterable[Iterable]) -> str:

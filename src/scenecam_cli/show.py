@@ -44,11 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("MPLBACKEND", "Agg")  # no window is wanted
     from scenecam_cli.run_folder import read_pictures
 
-    folder = Path(os.path.abspath(arguments.folder))
-    last = 0
-    for path, first, last in contact_sheets(
-        folder, rows=arguments.rows, pages=arguments.pages
-    ):
+    folder, last = Path(os.path.abspath(arguments.folder)), 0
+    sheets = contact_sheets(folder, rows=arguments.rows, pages=arguments.pages)
+    for path, first, last in sheets:
         print(f"{path}  (pictures {first:,} to {last:,})")
     explained = sum(1 for _ in read_pictures(folder))
     if last < explained:
@@ -59,22 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
 def contact_sheets(
     folder: Path, *, rows: int = 6, pages: int | None = 4
 ) -> Iterator[tuple[Path, int, int]]:
-    """Draw the pages of the contact sheet of an output folder, in its index's order.
+    """Draw the contact sheets of an output folder, in its index's order.
 
     A row holds as many pictures as fit with their overlays; of more than seven classes
     the seven most probable are shown. A picture that is gone stands as a grey field.
-
-    Yields
-    ------
-    path : Path
-        The page, ``contact_sheet_1.png`` and so on, in `folder`.
-    first, last : int
-        Which pictures stand on it, counted from 1.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds no results.
+    Yields the path of each page, and the first and last picture on it, counted from 1.
     """
     from scenecam._data.whole import write_file
     from scenecam_cli import run_folder

@@ -46,29 +46,17 @@ def find_pictures(
 ) -> tuple[str, list[str]]:
     """List the pictures that files and folders name, in their order, each once.
 
-    Parameters
-    ----------
-    paths : sequence of str
-        Picture files, and folders that are searched at every depth.
-    out : Path
-        The output folder. Pictures in it are passed over.
-    root : str, optional
-        The folder that an earlier run counted from; kept if all pictures lie in it.
-
-    Returns
-    -------
-    root : str
-        Absolute. The folder that was named; if there are several, or single files, the
-        deepest one that holds all of them, so that equal names do not meet.
-    files : list of str
-        Relative to `root`, with ``/``.
+    Folders are searched at every depth, without the output folder. Names are relative
+    to the folder that is returned with them, an absolute one, with ``/``. It is the
+    `root` that an earlier run counted from, if it holds all pictures; else the folder
+    that was named; if there are several, or single files, the deepest one that holds
+    all of them, so that equal names do not meet.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file or folder.
-    ValueError
-        If a folder holds no pictures, or a path lies in the output folder.
+    FileNotFoundError, ValueError
+        If there is no such file or folder, a folder holds no pictures, or a path lies
+        in the output folder.
     """
     out = os.path.join(os.path.abspath(out), "")
     found, bases = {}, []
@@ -110,32 +98,14 @@ def explain_pictures(
 ) -> Iterator[Outcome]:
     """Explain pictures and write what comes of it into the folder of the index.
 
-    Parameters
-    ----------
-    network : network.Network
-        Or another object with its `class_names`, `fit_picture` and `answer`.
-    files : sequence of str
-        Relative to `root`. Those in ``index.done`` are passed over.
-    root : str
-        The folder of all pictures.
-    index : Index
-        Opened; the rows of a picture are added when its files are whole.
-    look : Look
-        How maps are shown.
-    batch_size : int
-        Pictures that go through the network together. Twice as many are in memory.
-
-    Yields
-    ------
-    Outcome
-        One for each picture that was not done, in the order of `files`.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be written.
+    The network may be any object with the `class_names`, `fit_picture` and `answer` of
+    `network.Network`. As many pictures as `batch_size` says go through it together, and
+    twice as many are in memory. Files are relative to `root`; those in ``index.done``
+    are passed over, and for each of the others an outcome is yielded, in their order.
+    The rows of a picture are added to the index, an open one, when its files are whole.
     """
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))  # each may hold a whole one
+    # Each thread may hold a whole large picture.
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     labels = saving.class_labels(network.class_names)
     stream = _Stream(network, labels, root, index, look, pool)
     try:

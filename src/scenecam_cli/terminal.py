@@ -87,13 +87,18 @@ def say(code: int, sentence: str) -> int:
 # ---- What is asked: types of arguments, options of two commands ----------------------
 
 
-def positive(text: str, least: int = 1) -> int:
+def whole(text: str, least: int = 0) -> int:
     """Read a whole number from `least` up."""
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(
             f"expected a whole number from {least} up; got {text}"
         )
     return int(text)
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1 up."""
+    return whole(text, least=1)
 
 
 def share(text: str) -> float:
@@ -112,14 +117,9 @@ def names(text: str) -> list[str]:
         path = Path(text[1:]).expanduser()
         try:
             found = path.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError:
-            raise argparse.ArgumentTypeError(
-                f"{path} is no text in UTF-8. Save it as such."
-            ) from None
-        except OSError as error:
-            raise argparse.ArgumentTypeError(
-                f"{path} cannot be read: {error.strerror}."
-            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", "it is no text in UTF-8")
+            raise argparse.ArgumentTypeError(f"{path} cannot be read: {why}.") from None
     found = [name.strip() for name in found if name.strip()]
     if not found:
         raise argparse.ArgumentTypeError(
@@ -130,10 +130,9 @@ def names(text: str) -> list[str]:
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Add what says which network it is, and which pictures it takes."""
-    parser.add_argument(
-        "--weights", required=True, metavar="NAME_OR_FILE", help=WEIGHTS
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--weights", required=True, metavar="NAME_OR_FILE", help=WEIGHTS)
+    add(
         "--class-names",
         type=names,
         metavar="NAME,NAME|@FILE",
@@ -154,3 +153,17 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="height and width, for a network that takes any",
     )
+
+
+def open_network(arguments: argparse.Namespace, **asked):
+    """Open the network that the options of `add_network` name."""
+    with without_notes():
+        from scenecam_cli import network
+
+        return network.open_network(
+            arguments.weights,
+            class_names=arguments.class_names,
+            pixels=arguments.pixels,
+            input_size=arguments.input_size,
+            **asked,
+        )

@@ -25,20 +25,11 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from scenecam import __version__
-from scenecam_cli import class_folders
-from scenecam_cli.terminal import (
-    duration,
-    positive,
-    report_problems,
-    say,
-    share,
-    without_notes,
-)
+from scenecam_cli import class_folders, terminal
+from scenecam_cli.terminal import positive, whole
 
 # Those that `recipes` has defaults for; importing it here would take seconds.
 BUILDERS = ("resnet", "gap_cnn", "plain_cnn", "seed_resnet")
@@ -71,16 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pictures per step (default: 64, fewer where there are few pictures)",
     )
-    add(
-        "--seed",
-        type=partial(positive, least=0),
-        default=0,
-        metavar="N",
-        help="of all chance (default: 0)",
-    )
+    add("--seed", type=whole, default=0, metavar="N", help="of all chance (default: 0)")
     add(
         "--valid",
-        type=share,
+        type=terminal.share,
         default=0.1,
         metavar="0..1",
         help="share of the pictures set aside to choose the epoch (default: 0.1)",
@@ -104,19 +89,19 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         card = _train(pictures, out, arguments)
     except KeyboardInterrupt:
-        return say(130, "interrupted; with --resume the same command goes on.")
+        return terminal.say(130, "interrupted; with --resume the same command goes on.")
     scores, data = card["valid"], card["data"]
     print(
         f"{card['builder']} with {card['parameters']:,} parameters, "
         f"{data['train']:,} pictures, {card['epochs']} epochs in "
-        f"{duration(60 * card['minutes'])}"
+        f"{terminal.duration(60 * card['minutes'])}"
     )
     print(
         f"accuracy {scores['accuracy']:.1%} on the {data['valid']:,} pictures that "
         "chose the epoch; pictures that it has never seen tell more: scenecam evaluate"
     )
     print(f"Network: {out}")
-    report_problems(skipped)
+    terminal.report_problems(skipped)
     return 0
 
 
@@ -124,7 +109,7 @@ def _train(pictures, out: Path, arguments: argparse.Namespace) -> dict:
     """Train, calibrate and save a network, unless it stands; return its card."""
     from scenecam_cli import run_folder
 
-    with without_notes():
+    with terminal.without_notes():
         from scenecam import models, recipes
 
     names = ("builder", "size", "epochs", "batch_size", "valid")
@@ -140,10 +125,10 @@ def _train(pictures, out: Path, arguments: argparse.Namespace) -> dict:
         "class_names": list(pictures.class_names),
         "pictures": f"{len(pictures)} with SHA-256 {digest[:16]}",
     }
-    folder, resume = _state_folder(out), arguments.resume
+    folder, resume = out.with_suffix(".run"), arguments.resume
     if resume and (card := _finished(out, settings)):
         print("Nothing is left to do: the network stands, and was made like this.")
-        _remove(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         return card
     folder.mkdir(parents=True, exist_ok=True)
     with run_folder.locked(folder):
@@ -163,7 +148,7 @@ def _train(pictures, out: Path, arguments: argparse.Namespace) -> dict:
             temperature=temperature,
         )
         models.save_model(model, out, card={"settings": settings, **card})
-        _remove(folder)
+        shutil.rmtree(folder, ignore_errors=True)
     return card
 
 
@@ -191,15 +176,17 @@ def _check_place(out: Path, *, free: bool) -> None:
 
     Nothing is changed. With `free`, what is there may be resumed or replaced.
     """
-    from scenecam_cli.run_folder import read_settings, shown_path
+    from scenecam_cli.run_folder import SETTINGS, read_settings, shown_path
 
     if out.suffix != ".keras":
         raise ValueError(
             f"--out must name a file that ends in .keras; received {out.name!r}."
         )
-    folder = _state_folder(out)
+    folder = out.with_suffix(".run")
     begun = read_settings(folder)
-    if begun is None and folder.is_dir() and any(_foreign(folder)):
+    # What a run that was killed at its start or end leaves.
+    left = (path.name.removeprefix(".partial.") for path in folder.glob("*"))
+    if begun is None and not all(name == SETTINGS or name.isdecimal() for name in left):
         raise ValueError(
             f"{shown_path(folder)} is in the way: the state of the training goes "
             "there, and what lies in it is not from here. Choose another --out."
@@ -227,7 +214,10 @@ def _begin(out: Path, folder: Path, settings: dict, *, resume: bool) -> None:
             f"{run_folder.shown_path(out)} exists, and was made with other pictures or "
             f"options, or another version. {CHOICE}"
         )
-    _empty(folder)
+    # The settings go first: without them nobody goes on with what is left of a state.
+    (folder / run_folder.SETTINGS).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     run_folder.write_settings(folder, settings)
 
 
@@ -243,31 +233,3 @@ def _finished(out: Path, settings: dict) -> dict | None:
         return None
     made = {**card.get("settings", {}), "scenecam": settings["scenecam"]}
     return card if made == settings else None
-
-
-def _state_folder(out: Path) -> Path:
-    return out.with_suffix(".run")
-
-
-def _foreign(folder: Path) -> Iterator[Path]:
-    """Iterate over what a run that was killed at its start or end does not leave."""
-    for path in folder.iterdir():
-        name = path.name.removeprefix(".partial.")
-        if name != "settings.json" and not name.isdecimal():
-            yield path
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        _empty(folder)
-        folder.rmdir()
-
-
-def _empty(folder: Path) -> None:
-    # The settings go first: without them nobody goes on with what is left of a state.
-    (folder / "settings.json").unlink(missing_ok=True)
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
