@@ -8,13 +8,18 @@ The same seed gives the same bytes on any machine. For that, arrays only meet ar
 that IEEE 754 rounds exactly (``+ - * /``, comparison, truncation, lookup), and chance
 is the integer stream of PCG64. ``np.sin``, ``np.power``, matrix products and float sums
 may differ in the last bit from one processor to the next; they are not used here.
+Arrays are float32, and a Python number that meets one is rounded to float32 first.
+`FLOAT` stands where that would not happen: two numbers meet before they meet an array,
+or the array is float64, since whole numbers were taken from it.
 
 Lengths are in units of the canvas, x to the right and y downwards, both in [0, 1];
-colours are red, green, blue in [0, 1].
+colours are red, green, blue in [0, 1]. In every brush `c` is the canvas, and `region`,
+`label`, `light`, `haze` and `box` mean what they mean in `Canvas.paint`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -27,7 +32,8 @@ BUILDINGS, FOREST, GLACIER, MOUNTAIN, SEA, STREET = range(6)
 # with ice in its valleys, houses beyond a road. Photographs and labels are like that.
 DOUBTFUL = 0.1
 
-Colour = tuple[float, float, float]
+Colour = Sequence[float] | np.ndarray
+Pair = tuple[Colour, Colour]  # in shadow, and in the light
 FLOAT = np.float32
 
 # Texture name -> (cells down a canvas, cells across it, octaves, weight of each octave
@@ -47,32 +53,27 @@ TEXTURE_SPAN = 4
 # --- numbers ----------------------------------------------------------------
 
 
-def mix(a, b, t):
+def planes(colour) -> np.ndarray:
+    """Turn a colour into an array (3, 1, 1), which meets a picture's three planes."""
+    colour = np.asarray(colour, FLOAT)
+    return colour[:, None, None] if colour.ndim == 1 else colour
+
+
+def mix(a, b, t) -> np.ndarray:
     """Blend linearly from `a` (t = 0) to `b` (t = 1).
 
-    Parameters
-    ----------
-    a : colour of three floats, or ndarray of shape (3, h, w)
-        What t = 0 gives.
-    b : colour of three floats, or ndarray of shape (3, h, w)
-        What t = 1 gives.
-    t : float, or ndarray of shape (h, w)
-        Part of `b` in the blend.
-
-    Returns
-    -------
-    ndarray of shape (3,) or (3, h, w), float32
+    Colours of three floats or of shape (3, h, w), blended by a number or by an array
+    (h, w), give float32 of shape (3,) or (3, h, w).
     """
     a, b = np.asarray(a, FLOAT), np.asarray(b, FLOAT)
     if isinstance(t, np.ndarray) and t.ndim == 2:
-        a = a[:, None, None] if a.ndim == 1 else a
-        b = b[:, None, None] if b.ndim == 1 else b
+        a, b = planes(a), planes(b)
     return a + (b - a) * t
 
 
 def clip(values, low=0.0, high=1.0):
     """Limit `values` to [low, high]: ``np.clip`` without its overhead."""
-    return np.minimum(np.maximum(values, FLOAT(low)), FLOAT(high))
+    return np.minimum(np.maximum(values, low), high)
 
 
 def smooth(t):
@@ -81,9 +82,9 @@ def smooth(t):
 
 
 @lru_cache(maxsize=256)
-def _lattice(cells: int, count: int, span: int, eased: bool):
+def _lattice(cells: int, count: int, eased: bool):
     """Cell index and fraction of `count` pixel centres spread over `cells` cells."""
-    position = (np.arange(count, dtype=np.float64) + 0.5) * cells * span / count
+    position = (np.arange(count, dtype=np.float64) + 0.5) * cells / count
     index = position.astype(np.intp)
     fraction = (position - index).astype(FLOAT)
     return index, smooth(fraction) if eased else fraction
@@ -93,7 +94,7 @@ def _octave(grid: np.ndarray, size: int) -> np.ndarray:
     """Enlarge a wrapping lattice of random values, by eased interpolation."""
     for axis in (0, 1):
         cells = grid.shape[axis]
-        index, t = _lattice(cells, size * TEXTURE_SPAN, 1, True)
+        index, t = _lattice(cells, size * TEXTURE_SPAN, True)
         here, after = grid.take(index, axis), grid.take((index + 1) % cells, axis)
         grid = here + (after - here) * (t[:, None] if axis == 0 else t)
     return grid
@@ -105,13 +106,6 @@ def texture(name: str, size: int) -> np.ndarray:
 
     Values are equalised by rank: a threshold t leaves the fraction t of the area below
     it, so "a third of the sky in cloud" is the comparison ``> 2 / 3``.
-
-    Parameters
-    ----------
-    name : str
-        One of `TEXTURES`.
-    size : int
-        Side of the canvas in pixels.
 
     Returns
     -------
@@ -125,7 +119,7 @@ def texture(name: str, size: int) -> np.ndarray:
         layer = _octave(rng.random(cells, dtype=FLOAT), size)
         if name in ("ridged", "cracks"):
             layer = 1 - np.abs(2 * layer - 1)
-        total = total + layer * FLOAT(weight)
+        total = total + layer * weight
         weight *= gain
     ranks = np.empty(total.size, FLOAT)
     order = np.argsort(total, axis=None, kind="stable")
@@ -191,7 +185,8 @@ class Canvas:
         return self.rng.random() < p
 
     def pick(self, options):
-        """Pick one of `options`, each as likely as the others."""
+        """Pick one of `options` (of a text: one of its words), all equally likely."""
+        options = options.split() if isinstance(options, str) else options
         return options[int(self.rng.random() * len(options))]
 
     def vary(self, colour: Colour, by: float = 0.06) -> Colour:
@@ -218,22 +213,16 @@ class Canvas:
         ndarray of shape (h, w), float32 in [0, 1)
         """
         source = texture(name, self.size)
-        side = source.shape[0]
-        top, left = (int(side * self.rng.random()) for _ in range(2))
         if isinstance(rows, float) and isinstance(cols, float):
-            iy = (top + (np.arange(self.size) * rows).astype(np.intp)) % side
-            ix = (left + (np.arange(self.size) * cols).astype(np.intp)) % side
-            return source[iy[:, None], ix] if cols != 1.0 else source[iy].take(ix, 1)
-        rows = self.y * FLOAT(rows) if isinstance(rows, float) else rows
-        cols = self.x * FLOAT(cols) if isinstance(cols, float) else cols
-        # Shift far to the right of zero first: truncation is then the floor.
-        iy = (rows * self.size + (top + 64 * side)).astype(np.intp) % side
-        ix = (cols * self.size + (left + 64 * side)).astype(np.intp) % side
+            steps, side = np.arange(self.size), len(source)
+            top, left = (int(side * self.rng.random()) for _ in range(2))
+            iy = (top + (steps * rows).astype(np.intp)) % side
+            ix = (left + (steps * cols).astype(np.intp)) % side
+            return source.take(iy, 0).take(ix, 1)
+        iy, ix = self._places(len(source), rows, cols)
         return source[iy, ix]
 
-    def relief(
-        self, name: str, rows, cols, step: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def relief(self, name: str, rows, cols, step: float):
         """Cut a piece of a texture as `grain` does, with its slope from left to right.
 
         Returns
@@ -243,35 +232,41 @@ class Canvas:
             How much higher the ground lies `step` pixels to the right and below.
         """
         source = texture(name, self.size)
-        side = source.shape[0]
-        rows = self.y * FLOAT(rows) if isinstance(rows, float) else rows
-        cols = self.x * FLOAT(cols) if isinstance(cols, float) else cols
-        far = 64 * side
-        iy = (rows * self.size + (int(side * self.rng.random()) + far)).astype(np.intp)
-        ix = (cols * self.size + (int(side * self.rng.random()) + far)).astype(np.intp)
+        side = len(source)
+        iy, ix = self._places(side, rows, cols)
         step = max(1, int(step + 0.5))
-        height = source[iy % side, ix % side]
+        height = source[iy, ix]
         return height, source[(iy + step // 2) % side, (ix + step) % side] - height
 
-    def line(self, cells: int, octaves: int, gain: float, *, sharp=True) -> np.ndarray:
-        """Draw a random profile across the canvas, as the crest of a ridge.
+    def _places(self, side: int, rows, cols):
+        """Return the rows and columns, in a texture, of a piece at a random place."""
+        rows = self.y * rows if isinstance(rows, float) else rows
+        cols = self.x * cols if isinstance(cols, float) else cols
+        top, left = (int(side * self.rng.random()) for _ in range(2))
+        # Shift far to the right of zero first: truncation is then the floor.
+        iy = (rows * self.size + (top + 64 * side)).astype(np.intp) % side
+        ix = (cols * self.size + (left + 64 * side)).astype(np.intp) % side
+        return iy, ix
 
-        Returns
-        -------
-        ndarray of shape (size,), float32 in [0, 1]
-        """
+    def line(self, cells: int, octaves: int, gain: float, *, sharp=True) -> np.ndarray:
+        """Draw a random profile across the canvas: float32 (size,) in [0, 1]."""
         total, weight, scale = np.zeros(self.size, FLOAT), 1.0, 0.0
         for _ in range(octaves):
             heights = self.rng.random(cells + 1, dtype=FLOAT)
-            index, t = _lattice(cells, self.size, 1, not sharp)
+            index, t = _lattice(cells, self.size, not sharp)
             before = heights[index]
-            total += (before + (heights[index + 1] - before) * t) * FLOAT(weight)
+            total += (before + (heights[index + 1] - before) * t) * weight
             scale += weight
             weight *= gain
             cells *= 2
-        return total / FLOAT(scale)
+        return total / scale
 
     # paint ---------------------------------------------------------------
+
+    def lamp(self, light):
+        """Return the colour of light between full shadow (0) and full sun (1)."""
+        shade = planes(self.light.shade)
+        return shade + (planes(self.light.sun) - shade) * light
 
     def paint(self, region, colour, label=NOTHING, *, light=None, haze=0.0, box=None):
         """Paint `region` and note its class: the only way a brush adds a thing.
@@ -281,7 +276,7 @@ class Canvas:
         region : ndarray of bool, or True
             Broadcast to the box.
         colour : three floats, or ndarray of shape (3, h, w)
-            Red, green and blue in [0, 1], before light and haze.
+            Before light and haze.
         label : int
             Class index, or `NOTHING`.
         light : float or ndarray of shape (h, w), optional
@@ -296,16 +291,11 @@ class Canvas:
             image, mask = image[:, box[0], box[1]], mask[box]
         if label in self.recolour:
             colour, light, haze = self.recolour[label], None, 0.0
-        colour = np.asarray(colour, FLOAT)
-        if colour.ndim == 1:
-            colour = colour[:, None, None]
+        colour = planes(colour)
         if light is not None:
-            shade = np.asarray(self.light.shade, FLOAT)[:, None, None]
-            sun = np.asarray(self.light.sun, FLOAT)[:, None, None]
-            colour = colour * (shade + (sun - shade) * light)
+            colour = colour * self.lamp(light)
         if isinstance(haze, np.ndarray) or haze > 0:
-            air = np.asarray(self.light.haze, FLOAT)[:, None, None]
-            colour = colour + (air - colour) * haze
+            colour = colour + (planes(self.light.haze) - colour) * haze
         np.copyto(image, colour, where=region)
         np.copyto(mask, np.uint8(label), where=region)
 
@@ -315,15 +305,17 @@ class Canvas:
         At least one row and column remain where the rectangle touches the canvas: a
         small thing does not vanish on a small canvas.
         """
-        n = self.size
-        edges = [
-            min(n, max(0, int(e * n + 64.5) - 64)) for e in (top, bottom, left, right)
-        ]
-        if edges[1] == edges[0] and 0 < bottom and top < 1:
-            edges[1] = min(n, edges[0] + 1)
-        if edges[3] == edges[2] and 0 < right and left < 1:
-            edges[3] = min(n, edges[2] + 1)
-        return slice(edges[0], edges[1]), slice(edges[2], edges[3])
+
+        def span(start, end):
+            first, last = (
+                min(self.size, max(0, int(edge * self.size + 64.5) - 64))
+                for edge in (start, end)
+            )
+            if first == last and start < 1 and 0 < end:
+                last = min(self.size, first + 1)
+            return slice(first, last)
+
+        return span(top, bottom), span(left, right)
 
     def rect(self, top, bottom, left, right, colour, label=NOTHING, *, light=None):
         """Paint a rectangle of one colour."""
@@ -334,19 +326,11 @@ class Canvas:
 # --- developing ------------------------------------------------------------
 
 
-def finish(c: Canvas, *, grey: float, grain: float = 1.0) -> np.ndarray:
+def finish(c: Canvas, *, grey: float) -> np.ndarray:
     """Develop the picture: exposure, contrast, colour cast, vignette, grain.
 
     Every step works on each pixel by itself, so that the edges of the masks stay true.
-
-    Parameters
-    ----------
-    c : Canvas
-        A painted scene; it stays as it is.
-    grey : float
-        Probability of a black and white (or sepia) picture.
-    grain : float
-        Strength of the grain.
+    With probability `grey` the picture is black and white, or sepia.
 
     Returns
     -------
@@ -354,29 +338,22 @@ def finish(c: Canvas, *, grey: float, grain: float = 1.0) -> np.ndarray:
     """
     image = c.image
     if c.chance(grey):
-        luma = image[0] * FLOAT(0.3) + image[1] * FLOAT(0.55) + image[2] * FLOAT(0.15)
+        luma = image[0] * 0.3 + image[1] * 0.55 + image[2] * 0.15
         tone = c.pick([(1, 1, 1), (1, 1, 1), (1.06, 1.0, 0.88), (0.96, 1.0, 1.05)])
-        image = luma * np.asarray(tone, FLOAT)[:, None, None]
+        image = luma * planes(tone)
         punch = c.u(0.1, 1.0)
     else:
         warm = c.u(-0.08, 0.08)
-        cast = np.array((1 + warm, 1 + c.u(-0.02, 0.02), 1 - warm), FLOAT)[
-            :, None, None
-        ]
-        luma = (image[0] + image[1] + image[2]) * FLOAT(1 / 3)
-        image = (luma + (image - luma) * FLOAT(c.u(0.55, 1.3))) * cast
+        cast = planes((1 + warm, 1 + c.u(-0.02, 0.02), 1 - warm))
+        luma = (image[0] + image[1] + image[2]) * (1 / 3)
+        image = (luma + (image - luma) * c.u(0.55, 1.3)) * cast
         punch = c.u(0.0, 0.9)
-    image = clip(image * FLOAT(c.u(0.9, 1.35)) + FLOAT(c.u(-0.03, 0.06)))
-    image = image + (smooth(image) - image) * FLOAT(punch)
+    image = clip(image * c.u(0.9, 1.35) + c.u(-0.03, 0.06))
+    image = image + (smooth(image) - image) * punch
     if c.chance(0.3):
-        dx, dy = c.x - FLOAT(0.5), c.y - FLOAT(0.5)
-        image = image * (1 - (dx * dx + dy * dy) * FLOAT(c.u(0.3, 1.1)))
+        dx, dy = c.x - 0.5, c.y - 0.5
+        image = image * (1 - (dx * dx + dy * dy) * c.u(0.3, 1.1))
     speck = c.rng.random((c.size, c.size), dtype=FLOAT)
-    speck = speck + c.rng.random((c.size, c.size), dtype=FLOAT) - FLOAT(1)
-    image = image + speck * FLOAT(c.u(0.005, 0.04) * grain)
-    return (
-        (clip(image) * FLOAT(255) + FLOAT(0.5))
-        .astype(np.uint8)
-        .transpose(1, 2, 0)
-        .copy()
-    )
+    speck = speck + c.rng.random((c.size, c.size), dtype=FLOAT) - 1
+    image = clip(image + speck * c.u(0.005, 0.04))
+    return (image * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0).copy()
