@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenecam import data, shortcut, synth
+from scenecam import synth
 from scenecam.scenes import SceneSet
 from scenecam.shortcut import KINDS, plant_mark
 
@@ -161,11 +161,6 @@ def test_any_picture_and_size_holds_a_whole_mark(height, width, size, kind, seed
     marked, marks = plant_mark(scenes, "left", kind=kind, size=size, seed=seed, **ALL)
     assert len(set(marks.sum(axis=(1, 2)).tolist())) == 1
     assert np.array_equal(marked.images[~marks], scenes.images[~marks])
-
-
-def test_synth_has_it_too_and_its_text_is_no_part_of_what_draws():
-    assert synth.plant_mark is shortcut.plant_mark
-    assert "shortcut" not in data.DRAWING_MODULES
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from scenecam.scenes import SceneSet
-
-# Not used here: who makes scenes finds the shortcut to plant in them beside them.
-from scenecam.shortcut import plant_mark as plant_mark
-from scenepainter.compose import CLASS_NAMES, draw
-from scenepainter.compose import digest as digest
+from scenepainter import CLASS_NAMES, draw
+from scenepainter import digest as digest  # names the drawing, as a key of the cache
 
 
 def _check_size(size: int) -> None:
@@ -23,11 +20,7 @@ def _check_size(size: int) -> None:
 
 
 def draw_scene(
-    class_name: str,
-    *,
-    size: int = 96,
-    seed: int = 0,
-    recolour: dict[str, tuple[float, float, float]] | None = None,
+    class_name: str, *, size: int = 96, seed: int = 0, recolour: dict | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw one scene.
 
@@ -59,30 +52,16 @@ def draw_scene(
         if name not in CLASS_NAMES:
             raise ValueError(f"Unknown class {name!r}; choose one of {CLASS_NAMES}.")
     index = CLASS_NAMES.index(class_name)
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, index))))
     flat = {CLASS_NAMES.index(name): rgb for name, rgb in (recolour or {}).items()}
-    return draw(index, size, rng, flat)
+    return draw(index, size, np.random.SeedSequence((seed, index)), flat)
 
 
 def draw_scenes(count: int, *, size: int = 96, seed: int = 0) -> SceneSet:
-    """Draw a balanced, labelled set of scenes with masks.
+    """Draw a balanced, labelled set of `count` scenes; parameters as in `draw_scene`.
 
     Scene i depends on `seed` and i only, not on `count`: a longer set begins with the
-    shorter one. Classes follow each other in turn.
-
-    Parameters
-    ----------
-    count : int
-        Number of scenes.
-    size : int
-        Side of a picture in pixels, 32 to 512.
-    seed : int
-        Same seed, same bytes, on any machine.
-
-    Returns
-    -------
-    SceneSet
-        `images` (count, size, size, 3) and `masks` (count, size, size), both uint8.
+    shorter one. Classes follow each other in turn. `images` (count, size, size, 3) and
+    `masks` (count, size, size) of the set are uint8.
 
     Raises
     ------
@@ -91,8 +70,7 @@ def draw_scenes(count: int, *, size: int = 96, seed: int = 0) -> SceneSet:
 
     Examples
     --------
-    >>> scenes = draw_scenes(12, seed=7)
-    >>> scenes.images.shape
+    >>> draw_scenes(12, seed=7).images.shape
     (12, 96, 96, 3)
     """
     _check_size(size)
@@ -102,10 +80,6 @@ def draw_scenes(count: int, *, size: int = 96, seed: int = 0) -> SceneSet:
     masks = np.empty((count, size, size), np.uint8)
     labels = np.arange(count, dtype=np.int64) % len(CLASS_NAMES)
     for i in range(count):
-        rng = np.random.Generator(
-            np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(i,)))
-        )
-        images[i], masks[i] = draw(int(labels[i]), size, rng, {})
-    return SceneSet(
-        images=images, labels=labels, class_names=CLASS_NAMES, masks=masks, paths=None
-    )
+        own = np.random.SeedSequence(seed, spawn_key=(i,))
+        images[i], masks[i] = draw(int(labels[i]), size, own)
+    return SceneSet(images, labels, CLASS_NAMES, masks)

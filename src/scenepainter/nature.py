@@ -243,7 +243,7 @@ def woods(
 
 
 def foliage(
-    c: Canvas, region, colours: Pair, *, holes=0.0, light=0.5, haze=0.0, fine=1.0
+    c: Canvas, region, colours: Pair, *, light, holes=0.0, haze=0.0, fine=1.0
 ) -> None:
     """Paint leaves over `region`: clumps, gaps (the fraction `holes`), sun flecks."""
     leaves = c.grain("leaves", fine, fine)
