@@ -531,7 +531,8 @@ def test_an_exchanged_activation_is_noticed():
     model = gap_model()
     x = inputs = keras.Input((8, 8, 3))
     layer = keras.layers.Conv2D(3, 3, activation="relu", name="features")
-    x = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(layer(x)))
+    x = keras.layers.GlobalAveragePooling2D()(layer(x))
+    x = keras.layers.Dense(2, kernel_initializer="ones")(x)
     model = keras.Model(inputs, x)
     assert not np.any(cam.class_maps(model, IMAGES, method="layer_cam")["features"] < 0)
     layer.activation = keras.activations.linear

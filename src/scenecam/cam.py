@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from scenecam._engine.anatomy import anatomy_of, keep
 from scenecam._engine.asked import (
@@ -32,7 +31,7 @@ from scenecam._engine.methods import (
     weighted_sum,
     xgrad_cam,
 )
-from scenecam._engine.passes import compile_score, dtype_of, fold_pass, read_model
+from scenecam._engine.passes import compile_score, fold_pass, read_model
 from scenecam.images import upsample_map
 
 __all__ = [
@@ -172,24 +171,21 @@ def average_layers(
 
 def _score_pass(model, images, layers, chosen, *, batch_size) -> dict:
     """Mask every picture by every channel and score it; return the maps by layer."""
+    score = keep(model, "score", lambda: compile_score(model))
     found: dict[str, np.ndarray] = {}
-    dtype = dtype_of(images)
-    score = keep(model, ("score", dtype), lambda: compile_score(model, dtype))
     for index, classes in enumerate(chosen):
         outputs, logits = read_model(model, images[index : index + 1], layers)
         classes = np.where(classes < 0, np.argmax(logits), classes)
+        picture = images[index].astype(np.float32)
         for layer, activations in outputs.items():
-            scores = [
-                score(
-                    tf.constant(images[index], dtype),
-                    tf.constant(activations[0, :, :, start : start + batch_size]),
-                )
-                for start in range(0, activations.shape[3], batch_size)
+            starts = range(0, activations.shape[3], batch_size)
+            masks = [
+                activations[0, ..., start : start + batch_size] for start in starts
             ]
-            of_classes = tf.transpose(tf.concat(scores, axis=0).numpy()[:, classes])
-            maps = score_cam(activations, of_classes[None])[0]
+            scores = np.concatenate([score(picture, some) for some in masks])
+            maps = score_cam(activations, scores.T[classes][None])[0]
             shape = (*chosen.shape, *maps.shape[1:])
-            found.setdefault(layer, np.empty(shape, np.float32))[index] = maps.numpy()
+            found.setdefault(layer, np.empty(shape, np.float32))[index] = maps
     return found
 
 

@@ -47,9 +47,7 @@ def gradient(
     -----
     Costs one forward pass, and one backward pass per class.
     """
-    images = check_pictures(model, images)
-    chosen = check_classes(model, classes, len(images))
-    return _pixel_gradients(model, images, chosen, batch_size)
+    return _pixel_gradients(*_asked(model, images, classes), batch_size)
 
 
 def guided_backpropagation(
@@ -84,9 +82,7 @@ def guided_backpropagation(
             "nothing to guide; the result would be the plain gradient. Use "
             "saliency.gradient, or build the model with keras.layers.ReLU."
         )
-    images = check_pictures(model, images)
-    chosen = check_classes(model, classes, len(images))
-    return _pixel_gradients(model, images, chosen, batch_size, guided=True)
+    return _pixel_gradients(*_asked(model, images, classes), batch_size, guided=True)
 
 
 def guided_grad_cam(
@@ -164,7 +160,8 @@ def integrated_gradients(
     -----
     Costs `steps` forward passes, and `steps` backward passes per class.
     """
-    images = check_pictures(model, images).astype(np.float32)
+    _, images, chosen = _asked(model, images, classes)
+    images = images.astype(np.float32)
     if steps < 1:
         raise ValueError(f"`steps` must be at least 1; received {steps}.")
     try:
@@ -176,7 +173,7 @@ def integrated_gradients(
         ) from None
     logits = _logits(model, images, batch_size)
     rise = logits - _logits(model, start, batch_size)
-    chosen = _resolved(check_classes(model, classes, len(images)), logits)
+    chosen = _resolved(chosen, logits)
     line, total = images - start, 0.0
     for step in range(steps):
         points = start + line * np.float32((step + 0.5) / steps)
@@ -226,8 +223,7 @@ def occlusion(
     -----
     Costs one forward pass per square, for all classes together.
     """
-    images = check_pictures(model, images)
-    chosen = check_classes(model, classes, len(images))
+    _, images, chosen = _asked(model, images, classes)
     sides = images.shape[1:3]
     if not 1 <= patch <= min(sides) or stride < 1:
         raise ValueError(
@@ -250,6 +246,11 @@ def occlusion(
             after = _logits(model, covered, batch_size)
             drops[index, :, row] = (before[index] - after).T[chosen[index]]
     return drops
+
+
+def _asked(model, images, classes) -> tuple:
+    images = check_pictures(model, images)
+    return model, images, check_classes(model, classes, len(images))
 
 
 def _pixel_gradients(model, images, chosen, batch_size, *, guided=False) -> np.ndarray:

@@ -5,7 +5,7 @@ the engine: one forward pass and one backward pass per class, whatever the numbe
 layers. What is made of the two arrays is handed to it as a function.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -52,14 +52,15 @@ class Listening:
     def run(self, images: tf.Tensor, *, tape=None, watched: Sequence[str] = ()):
         """Run the model, inside a function that is being compiled.
 
-        Returns the outputs by layer, (n, h, w, channels), and the logits (n, classes).
-        A tape watches the outputs of the layers `watched`.
+        Returns the outputs by layer, (n, h, w, channels), in the layer's own dtype, and
+        the logits (n, classes), float32. A tape watches the outputs of the layers
+        `watched`.
         """
         self.tape, self.watched, self.seen = tape, watched, {}
-        images = self._note(PIXELS, tf.cast(images, tf.float32))
+        self._note(PIXELS, images)
         self.tapped(images, training=False)
         seen, self.tape, self.seen = self.seen, None, {}  # keeps no tensor alive
-        logits = tf.reshape(seen[None], (-1, self.anatomy.units))
+        logits = tf.reshape(as_float(seen[None]), (-1, self.anatomy.units))
         if self.anatomy.units == 1:
             logits = tf.concat([-logits, logits], axis=1)
         return {name: seen[name] for name in self.layers}, logits
@@ -74,12 +75,11 @@ class Listening:
             guide(call.output) if self.guided and is_relu(call.layer) else call.output
         )
 
-    def _note(self, name: str, output: Any) -> Any:
+    def _note(self, name: str, output: Any) -> None:
         if name in self.layers:
             self.seen[name] = output
             if name in self.watched:
                 self.tape.watch(output)
-        return output
 
 
 def before_squashing(call: Call) -> tf.Tensor:
@@ -101,24 +101,25 @@ def guide(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     return tf.identity(outputs), tf.nn.relu
 
 
-def compiled(function: Callable, *signature: tf.TensorSpec) -> Callable:
-    """Trace a function at once and only once, for tensors of this signature."""
-    return tf.function(function, autograph=False).get_concrete_function(*signature)
+def as_float(tensor: Any) -> tf.Tensor:
+    """Cast to float32."""
+    return tf.cast(tensor, tf.float32)
+
+
+def compiled(function: Callable, *shapes: tuple, dtypes: Sequence = ()) -> Callable:
+    """Trace a function at once and only once, for tensors of these shapes."""
+    specs = map(tf.TensorSpec, shapes, dtypes or [tf.float32] * len(shapes))
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
+
+
+def batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[slice, tf.Tensor]]:
+    """Iterate over pictures as float32 tensors, and which of all they are."""
+    for start in range(0, len(images), batch_size):
+        rows = slice(start, start + batch_size)
+        yield rows, tf.convert_to_tensor(np.asarray(images[rows], np.float32))
 
 
 # ---- Forward -------------------------------------------------------------------------
-
-
-def compile_read(model: keras.Model, layers: Sequence[str], dtype: str) -> Callable:
-    """Compile ``read(images)``: outputs by layer, float32, and logits (n, classes)."""
-    listening = Listening(model, layers)
-
-    def read(images: tf.Tensor) -> tuple[dict, tf.Tensor]:
-        outputs, logits = listening.run(images)
-        outputs = {name: tf.cast(each, tf.float32) for name, each in outputs.items()}
-        return outputs, tf.cast(logits, tf.float32)
-
-    return compiled(read, tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype))
 
 
 def read_model(
@@ -133,12 +134,19 @@ def read_model(
     Returns the outputs by layer, (n, h, w, channels), and the logits (n, classes), both
     float32.
     """
+
+    def make() -> Callable:
+        listening = Listening(model, layers)
+
+        def read(images: tf.Tensor) -> tuple[dict, tf.Tensor]:
+            outputs, logits = listening.run(images)
+            return {name: as_float(each) for name, each in outputs.items()}, logits
+
+        return compiled(read, (None, *model.inputs[0].shape[1:]))
+
     check_batch_size(batch_size)
-    dtype, layers = dtype_of(images), tuple(layers)
-    read = keep(
-        model, ("read", layers, dtype), lambda: compile_read(model, layers, dtype)
-    )
-    parts = [read(batch) for batch in batches(images, batch_size)]
+    read = keep(model, ("read", *layers), make)
+    parts = [read(batch) for _, batch in batches(images, batch_size)]
     outputs = {k: np.concatenate([part[0][k] for part in parts]) for k in layers}
     return outputs, np.concatenate([part[1] for part in parts])
 
@@ -150,7 +158,7 @@ def read_layers(
     return read_model(model, check_pictures(model, images), layers)[0]
 
 
-def compile_score(model: keras.Model, dtype: str) -> Callable:
+def compile_score(model: keras.Model) -> Callable:
     """Compile what Score-CAM asks.
 
     ``score(image, masks)`` for one picture (h, w, 3) and m channels (h', w', m), each
@@ -160,28 +168,13 @@ def compile_score(model: keras.Model, dtype: str) -> Callable:
     listening = Listening(model)
 
     def score(image: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
-        image = tf.cast(image, tf.float32)
         masks = tf.transpose(masks, (2, 0, 1))[..., None]
         masks = tf.image.resize(masks, tf.shape(image)[:2])  # bilinear, half-pixel
         low = tf.reduce_min(masks, axis=(1, 2, 3), keepdims=True)
         high = tf.reduce_max(masks, axis=(1, 2, 3), keepdims=True)
-        masked = image * tf.math.divide_no_nan(masks - low, high - low)
-        return tf.cast(listening.run(masked)[1], tf.float32)
+        return listening.run(image * tf.math.divide_no_nan(masks - low, high - low))[1]
 
-    picture = tf.TensorSpec(model.inputs[0].shape[1:], dtype)
-    return compiled(score, picture, tf.TensorSpec((None, None, None), tf.float32))
-
-
-def dtype_of(images: np.ndarray) -> str:
-    """Dtype in which a pass takes pictures: "uint8" as they are, or "float32"."""
-    return "uint8" if images.dtype == np.uint8 else "float32"
-
-
-def batches(images: np.ndarray, batch_size: int):
-    """Iterate over pictures as tensors that a pass takes, without a copy if it can."""
-    for start in range(0, len(images), batch_size):
-        part = images[start : start + batch_size]
-        yield tf.convert_to_tensor(part, dtype_of(images))
+    return compiled(score, model.inputs[0].shape[1:], (None, None, None))
 
 
 # ---- Forward and back ----------------------------------------------------------------
@@ -191,7 +184,6 @@ def compile_pass(
     model: keras.Model,
     layers: Sequence[str],
     count: int,
-    dtype: str,
     folds: Mapping[str, Callable],
     *,
     guided: bool = False,
@@ -203,9 +195,9 @@ def compile_pass(
     global average pooling and read by a dense layer, the gradient is that layer's
     kernel divided by the number of cells, so no backward pass is made for it.
 
-    Returns ``step(images, classes)`` for pictures (n, h, w, 3) of a `dtype` and int32
-    (n, `count`), -1 being the class with the highest logit; n may differ from call to
-    call. What it returns is described in `fold_pass`, as are the other parameters.
+    Returns ``step(images, classes)`` for pictures (n, h, w, 3), float32, and int32 (n,
+    `count`), -1 being the class with the highest logit; n may differ from call to call.
+    What it returns is described in `fold_pass`, as are the other parameters.
     """
     listening = Listening(model, layers, guided=guided)
     pooled = [name for name in layers if name in listening.anatomy.features]
@@ -219,49 +211,39 @@ def compile_pass(
             seen, logits = listening.run(images, tape=tape, watched=others)
         best = tf.argmax(logits, axis=-1, output_type=tf.int32)[:, None]
         classes = tf.where(classes < 0, best, classes)
-        outputs = {name: tf.cast(seen[name], tf.float32) for name in layers}
+        outputs = {name: as_float(each) for name, each in seen.items()}
 
         def backward(target: tf.Tensor) -> dict[str, dict]:
             sources = {name: seen[name] for name in others}
             gradients = tape.gradient(logits, sources, output_gradients=target)
             check_gradients(gradients)
-            return {
-                name: fold(outputs[name], tf.cast(gradients[name], tf.float32))
-                for name in others
-            }
+            return {k: fold(outputs[k], as_float(g)) for k, g in gradients.items()}
 
         if others:  # traced once, not once per class
-            backward = compiled(backward, tf.TensorSpec(logits.shape, logits.dtype))
+            backward = compiled(backward, logits.shape)
         known = {
             name: pooled_gradients(listening.anatomy.head, classes, outputs[name])
             for name in pooled
         }
         every = []
         for index in range(count):
-            maps = {name: fold(outputs[name], known[name][index]) for name in pooled}
-            if others:
-                chosen = classes[:, index]
-                maps |= backward(
-                    tf.one_hot(chosen, logits.shape[1], dtype=logits.dtype)
-                )
-            every.append({name: maps[name] for name in layers})
-        stacked = tf.nest.map_structure(lambda *each: tf.stack(each, axis=1), *every)
+            target = tf.one_hot(classes[:, index], logits.shape[1])
+            maps = backward(target) if others else {}
+            every.append(maps)
+            maps |= {name: fold(outputs[name], known[name][index]) for name in pooled}
+
+        def finish(layer: str, name: str) -> tf.Tensor:
+            values = tf.stack([maps[layer][name] for maps in every], axis=1)
+            # Of weights of channels one product makes the maps of all classes.
+            weights = values.shape.rank == 3
+            return weighted_sum(outputs[layer], values) if weights else values
+
         return {
-            layer: {
-                # Weights of channels: one product makes the maps of all classes.
-                name: weighted_sum(outputs[layer], each)
-                if each.shape.rank == 3
-                else each
-                for name, each in folded.items()
-            }
-            for layer, folded in stacked.items()
+            layer: {name: finish(layer, name) for name in folds} for layer in layers
         }
 
-    return compiled(
-        step,
-        tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype),
-        tf.TensorSpec((None, count), tf.int32),
-    )
+    shapes = (None, *model.inputs[0].shape[1:]), (None, count)
+    return compiled(step, *shapes, dtypes=(tf.float32, tf.int32))
 
 
 def fold_pass(
@@ -294,18 +276,17 @@ def fold_pass(
         By name of the fold, then by layer.
     """
     check_batch_size(batch_size)
-    wanted, dtype = chosen.shape[1], dtype_of(images)
+    wanted = chosen.shape[1]
     rounds = -(-wanted // CLASSES_PER_PASS)
     count = -(-wanted // rounds)  # classes per round; the last is filled up
     step = keep(
         model,
-        ("fold", tuple(folds), tuple(layers), count, dtype, guided),
-        lambda: compile_pass(model, layers, count, dtype, folds, guided=guided),
+        ("fold", tuple(folds), tuple(layers), count, guided),
+        lambda: compile_pass(model, layers, count, folds, guided=guided),
     )
     columns = np.minimum(np.arange(rounds * count), wanted - 1).reshape(rounds, count)
     found: dict = {name: {} for name in folds}
-    for number, batch in enumerate(batches(images, batch_size)):
-        rows = slice(number * batch_size, (number + 1) * batch_size)
+    for rows, batch in batches(images, batch_size):
         for some in columns:
             part = step(batch, tf.convert_to_tensor(chosen[rows][:, some]))
             for layer, folded in part.items():
@@ -323,10 +304,10 @@ def pooled_gradients(
 
     Each is the class's column of the kernel, divided by the number of cells.
     """
-    kernel = tf.cast(tf.convert_to_tensor(head.kernel), tf.float32)
+    kernel = as_float(tf.convert_to_tensor(head.kernel))
     if kernel.shape[1] == 1:
         kernel = tf.concat([-kernel, kernel], axis=1)
-    cells = tf.cast(tf.reduce_prod(tf.shape(outputs)[1:3]), tf.float32)
+    cells = as_float(tf.reduce_prod(tf.shape(outputs)[1:3]))
     columns = tf.gather(tf.transpose(kernel) / cells, classes)  # (n, c, channels)
     return tf.unstack(columns[:, :, None, None, :], axis=1)
 
