@@ -1,6 +1,5 @@
-"""`scenecam train` and `scenecam evaluate`: what they write, through kills too."""
+"""`scenecam train`: what it writes, through kills too."""
 
-import csv
 import json
 import random
 import re
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scenecam import evaluation, images, models, recipes
+from scenecam import models, recipes
 from scenecam_cli import main as cli
 from scenecam_cli import train
 
@@ -190,53 +189,6 @@ def test_bad_pictures_are_named_and_bad_folders_refused(tmp_path, capsys):
     assert "invalid choice: 'resnt'" in capsys.readouterr().err
     assert scenecam(*words, out) == 0
     assert "torn.png" in capsys.readouterr().err
-
-
-def test_evaluate_writes_what_the_library_computes(pictures, trained, tmp_path, capsys):
-    # Another order of the network's classes: they are matched by name.
-    model, names = models.load_model(trained), ("top", "bottom", "middle")
-    kernel, bias = model.layers[-1].get_weights()
-    model.layers[-1].set_weights([kernel[:, [2, 0, 1]], bias[[2, 0, 1]]])
-    weights, out = tmp_path / "turned.keras", tmp_path / "report"
-    models.save_model(model, weights, card={"class_names": names})
-    words = ("--weights", weights, "--part", "all", "--out", out)
-    assert scenecam("evaluate", pictures, *words) == 0
-    said = capsys.readouterr().out
-    files = sorted(path for path in pictures.glob("*/*.png"))
-    labels = np.array([names.index(path.parent.name) for path in files])
-    batch = np.stack([images.read_image(path, size=12) for path in files])
-    found = models.predict(model, batch)
-    numbers = json.loads((out / "report.json").read_text())
-    accuracy, *interval = evaluation.accuracy_interval(labels, found.argmax(axis=1))
-    assert numbers["accuracy"] == accuracy and numbers["interval"] == interval
-    assert numbers["calibration_error"] == pytest.approx(
-        evaluation.expected_calibration_error(labels, found), abs=1e-5
-    )
-    matrix = evaluation.confusion(
-        labels=labels, predictions=found.argmax(axis=1), num_classes=3
-    )
-    rows = list(csv.reader((out / "confusion.csv").read_text().splitlines()))
-    assert [list(map(int, row[1:])) for row in rows[1:]] == matrix.tolist()
-    mistakes = list(csv.DictReader((out / "mistakes.csv").read_text().splitlines()))
-    wrong = {
-        str(path.relative_to(pictures))
-        for path, label, row in zip(files, labels, found, strict=True)
-        if row.argmax() != label
-    }
-    assert {row["file"] for row in mistakes} == wrong
-    assert images.read_image(out / "confusion.png").shape[1] > 400
-    assert f"accuracy {accuracy:.1%}" in said
-    assert f"accuracy {accuracy:.1%}" in (out / "report.txt").read_text()
-
-
-def test_evaluate_refuses_classes_that_the_network_does_not_know(
-    pictures, trained, tmp_path, capsys
-):
-    words = ("--weights", trained, "--out", tmp_path / "o", "--class-names", "a,b,c")
-    assert scenecam("evaluate", pictures, *words) == 2
-    error = capsys.readouterr().err
-    assert "does not know the classes 'bottom', 'middle', 'top'" in error
-    assert not (tmp_path / "o").exists()
 
 
 def test_a_temperature_changes_how_sure_it_is_and_nothing_else(rng):

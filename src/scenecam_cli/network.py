@@ -46,8 +46,8 @@ class Network:
     size: tuple[int, int]  # height and width of the pictures that it takes
     channels: int  # 1 or 3
     pixels: str
-    method: str
-    layer: str
+    method: str | None
+    layer: str | None
     classes: tuple[int, ...] | None  # those to explain; None is the predicted one
 
     def fit_picture(self, picture: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ class Network:
 def open_network(
     weights: str,
     *,
-    method: str = "grad_cam",
+    method: str | None = None,
     layer: str | None = None,
     classes: str | Sequence[str] = "predicted",
     class_names: Sequence[str] | None = None,
@@ -101,8 +101,9 @@ def open_network(
 ) -> Network:
     """Open a network and check, on one grey picture, all that is wanted of it.
 
-    Weights are as in `weights.open_weights`, method and layer as in `cam.class_maps`;
-    `classes` to explain are "all", "predicted" or names. Without `class_names`, one for
+    Weights are as in `weights.open_weights`, method and layer as in `cam.class_maps`
+    (without a method it is only asked to predict); `classes` to explain are "all",
+    "predicted" or names. Without `class_names`, one for
     each class, those of the card beside the weights are taken, else ``class_0``,
     ``class_1``, ... The pixels are "255" or a key of `PIXELS`; the input size is the
     height and width of the pictures, for a network that takes any.
@@ -118,15 +119,19 @@ def open_network(
     names = _class_names(class_names or card.get("class_names"), count, weights)
     numbers = _class_numbers(classes, names)
     size, channels = _input(model, input_size)
-    if method not in cam.METHODS:
+    if method not in (None, *cam.METHODS):
         raise ValueError(
             f"there is no method {method!r}{_nearest(method, cam.METHODS)}. "
             f"Possible: {', '.join(cam.METHODS)}."
         )
     sample = scale_pixels(np.full((1, *size, channels), 128, np.uint8), pixels)
-    asked = (0,) if numbers is None else numbers
-    maps = cam.class_maps(model, sample, method=method, layers=layer, classes=asked)
-    given = (pixels, method, next(iter(maps)), numbers)
+    if method is None:
+        predictions.predict(model, sample)
+    else:
+        asked = (0,) if numbers is None else numbers
+        maps = cam.class_maps(model, sample, method=method, layers=layer, classes=asked)
+        (layer,) = maps
+    given = (pixels, method, layer, numbers)
     return Network(model, sha256, names, size, channels, *given)
 
 
