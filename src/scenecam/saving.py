@@ -58,8 +58,8 @@ def save_maps(
     folder : path
         Where to write; it is made.
     name : str
-        Of the picture, which the files are named after: ``cat.jpg`` gives
-        ``cat.jpg.npy``, ``cat.jpg.dog.heatmap.jpg`` and ``cat.jpg.dog.overlay.jpg``.
+        Of the picture: ``cat.jpg`` gives ``cat.jpg.npy``, ``cat.jpg.dog.heatmap.jpg``
+        and ``cat.jpg.dog.overlay.jpg``.
     picture : ndarray of shape (h, w, 3), uint8
         It may be larger than the maps.
     maps : ndarray of shape (k, h', w'), float
@@ -168,6 +168,6 @@ def _shorten(name: str, limit: int) -> str:
     data = os.fsencode(name)
     if len(data) <= limit:
         return name
-    digest = hashlib.sha256(data).hexdigest()[:12]
-    start = data[: limit - len(digest) - 1]
-    return start.decode("utf-8", "ignore") + "~" + digest  # cut between characters
+    digest = "~" + hashlib.sha256(data).hexdigest()[:12]
+    start = data[: limit - len(digest)].decode("utf-8", "ignore")  # whole characters
+    return start + digest

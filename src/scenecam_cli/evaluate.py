@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         "pictures": f"{arguments.folder}, part {arguments.part}",
     }
     numbers = _measure(labels, probabilities, names)
-    matrix = numbers["confusion"]
+    matrix = np.array(numbers["confusion"])
     cells = [[name, *row] for name, row in zip(names, matrix, strict=True)]
     texts = {
         "report.txt": _report_text(numbers, about),
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     for name, text in texts.items():
         write_file(out / name, text.encode(**TEXT))
-    write_file(out / "confusion.png", _figure(np.array(matrix), names))
+    write_file(out / "confusion.png", _figure(matrix, names))
     print("\n".join(_summary(numbers)))
     print(f"Report: {out / 'report.txt'}")
     return terminal.report_problems(skipped)

@@ -32,7 +32,7 @@ from pathlib import Path
 
 from scenecam import __version__
 from scenecam_cli import terminal
-from scenecam_cli.terminal import counted
+from scenecam_cli.terminal import counted, names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", required=True, metavar="DIR", help="folder to write to")
     add(
         "--classes",
-        type=_classes,
+        type=lambda text: text if text in ("all", "predicted") else names(text),
         default="predicted",
         metavar="all|predicted|NAME[,NAME]",
         help="classes to explain (default: the one predicted for each picture)",
@@ -101,10 +101,6 @@ def _add_look(group) -> None:
     )
 
 
-def _classes(text: str) -> str | list[str]:
-    return text if text in ("all", "predicted") else terminal.names(text)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Explain the pictures, or those that an earlier run has left."""
     from scenecam_cli import run_folder, stream
@@ -143,8 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace, network, root: str) -> dict:
     """All that the files depend on, as JSON knows it."""
-    names = list(network.class_names)
-    wanted = network.classes
+    known, wanted = list(network.class_names), network.classes
     return {
         "scenecam": __version__,
         "pictures": root,
@@ -152,10 +147,10 @@ def _settings(arguments: argparse.Namespace, network, root: str) -> dict:
         "weights_sha256": network.sha256,
         "pixels": network.pixels,
         "input_size": list(network.size),
-        "class_names": names,
+        "class_names": known,
         "method": network.method,
         "layer": network.layer,
-        "classes": "predicted" if wanted is None else [names[i] for i in wanted],
+        "classes": "predicted" if wanted is None else [known[i] for i in wanted],
         "size": arguments.size,
         "format": arguments.format,
         "opacity": arguments.opacity,

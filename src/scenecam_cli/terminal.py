@@ -70,12 +70,10 @@ def duration(seconds: float) -> str:
 
 def report_problems(problems: Sequence[str]) -> int:
     """Say which pictures were left out, and return the exit code."""
-    if not problems:
-        return 0
-    print(f"{counted(len(problems), 'picture')} left out:", file=sys.stderr)
-    for problem in problems:
-        print(f"  {problem}", file=sys.stderr)
-    return 1
+    if problems:
+        head = f"{counted(len(problems), 'picture')} left out:"
+        print(head, *problems, sep="\n  ", file=sys.stderr)
+    return int(bool(problems))
 
 
 def say(code: int, sentence: str) -> int:
