@@ -90,19 +90,15 @@ def save_maps(
         names = ", ".join(class_names)
         raise ValueError(f"`class_names` must differ; received {names}.")
     if not np.isfinite(maps).all():
-        raise ValueError(
-            f"the maps of {name} hold NaN or infinite values. Look for them in the "
-            "network's weights."
-        )
+        why = "hold NaN or infinite values. Look for them in the network's weights."
+        raise ValueError(f"the maps of {name} {why}")
     images.check_images(np.asarray(picture)[None], name="picture")
     if look.size is not None:
         picture = images.bound_image(picture, look.size)
     labels = class_labels(class_names)
     written = write_maps(folder, name, picture, maps, labels=labels, look=look)
-    return {
-        of_class: {kind: folder / path for kind, path in paths.items()}
-        for of_class, paths in zip(class_names, written, strict=True)
-    }
+    places = ({kind: folder / path for kind, path in one.items()} for one in written)
+    return dict(zip(class_names, places, strict=True))
 
 
 def write_maps(folder: Path, name: str, picture, maps, *, labels, look: Look) -> list:

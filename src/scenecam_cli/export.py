@@ -40,11 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Open the network and write the SavedModel."""
     out = Path(os.path.abspath(arguments.out))
     with without_notes():
-        from scenecam._models.weights import find_weights, open_weights
+        from scenecam._models.weights import open_weights
 
-        path = find_weights(arguments.weights)
         _check_place(out, overwrite=arguments.overwrite)
-        network = open_weights(path)
+        network = open_weights(arguments.weights)
         folder = export_model(network.model, out, card=network.card)
     print(f"SavedModel: {folder}")
     return 0

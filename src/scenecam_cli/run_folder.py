@@ -126,8 +126,7 @@ def _shown(value) -> str:
 def remove_results(folder: Path, settings: Mapping, files: Sequence[str]) -> None:
     """Delete what a run with these settings wrote, and nothing else.
 
-    `files` are the pictures of the run that follows: with those of the index they name
-    what a killed run may have left.
+    The files that follow, with those of the index, name what a killed run may leave.
     """
     known = {row["file"] for row in read_index(folder)} | set(files)
     (folder / INDEX).unlink(missing_ok=True)

@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     from scenecam_cli.run_folder import read_pictures
 
     folder, last = Path(os.path.abspath(arguments.folder)), 0
-    sheets = contact_sheets(folder, rows=arguments.rows, pages=arguments.pages)
-    for path, first, last in sheets:
+    asked = {"rows": arguments.rows, "pages": arguments.pages}
+    for path, first, last in contact_sheets(folder, **asked):
         print(f"{path}  (pictures {first:,} to {last:,})")
     explained = sum(1 for _ in read_pictures(folder))
     if last < explained:

@@ -35,9 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.weights} has no card: there is no {weights.card_path(path)}. "
             "`scenecam train` writes one, and models.save_model with `card=`."
         )
-    print(arguments.weights)
-    for line in card_lines(card):
-        print(line)
+    print(arguments.weights, *card_lines(card), sep="\n")
     if card.get("sha256", sha256 := weights.sha256_of(path)) != sha256:
         return say(1, f"{path} is not the file that this card describes.")
     return 0
