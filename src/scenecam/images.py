@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from scenecam._data.decoding import MAX_PIXELS, decode, resize
+from scenecam._data.decoding import check_size, decode, resize
 from scenecam._data.whole import whole_file
 
 
@@ -64,14 +64,10 @@ def read_image(path, *, size=None) -> np.ndarray:
         If `path` is no path, or `size` no number or pair of numbers.
     """
     try:
-        path = os.fsdecode(os.fspath(path))
+        name = shown_path(path)
     except TypeError:
-        raise TypeError(
-            f"path must be the name of a file; received a {type(path).__name__}. "
-            "For an array use it as it is; for the bytes of a file use decode_image."
-        ) from None
-    size = None if size is None else check_size(size)
-    name = shown_path(path)
+        what = f"path must be the name of a file; received a {type(path).__name__}"
+        raise TypeError(f"{what}. For the bytes of a file use decode_image.") from None
     try:
         # Opening a pipe or a device could wait for ever, so look before opening.
         mode = os.stat(path).st_mode
@@ -83,12 +79,9 @@ def read_image(path, *, size=None) -> np.ndarray:
             reason = "is a folder. Name one file in it, or use data.load_folder."
     except FileNotFoundError:
         if os.path.islink(path):
-            target = shown_path(os.readlink(path))
-            reason = f"{name} is a link to {target}, which does not exist. Mend it."
-        else:
-            place = shown_path(os.getcwd())
-            reason = f"there is no file {name} (looked from {place}). Check its name."
-        raise FileNotFoundError(reason) from None
+            raise FileNotFoundError(dead_link(path)) from None
+        what = f"there is no file {name} (looked from {shown_path(os.getcwd())})"
+        raise FileNotFoundError(f"{what}. Check its name.") from None
     except PermissionError:
         reason = "may not be read by this user. Change its permissions."
     except OSError as error:
@@ -102,11 +95,8 @@ def decode_image(data: bytes, *, size=None, name: str = "picture") -> np.ndarray
     `data` holds the whole file, as uploaded; errors call the picture by its `name`.
     """
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(
-            f"data must be the bytes of a picture file; received a "
-            f"{type(data).__name__}. For a path use read_image."
-        )
-    size = None if size is None else check_size(size)
+        what = f"data must be the bytes of a file; received a {type(data).__name__}"
+        raise TypeError(f"{what}. For a path use read_image.")
     return decode(io.BytesIO(data), size, name)
 
 
@@ -191,11 +181,10 @@ def unit_map(class_map: np.ndarray, *, positive=True, limit=None) -> np.ndarray:
         top = np.float64(limit)
     else:
         raise ValueError(f"limit must be a number from 0 up; received {limit}.")
-    scaled = np.zeros(values.shape, np.result_type(values, top))
+    unit = np.zeros(values.shape, np.result_type(values, top))
     with np.errstate(over="ignore"):  # far above a tiny limit is clipped like the rest
-        np.divide(values, top, out=scaled, where=top > 0)
-    np.clip(scaled, -1, 1, out=scaled)
-    return (scaled if positive else 0.5 + 0.5 * scaled).astype(np.float32, copy=False)
+        unit = np.divide(values, top, out=unit, where=top > 0).clip(-1, 1)
+    return (unit if positive else 0.5 + 0.5 * unit).astype(np.float32, copy=False)
 
 
 def upsample_map(class_map: np.ndarray, size, *, method="bilinear") -> np.ndarray:
@@ -227,9 +216,8 @@ def upsample_map(class_map: np.ndarray, size, *, method="bilinear") -> np.ndarra
         columns = (np.arange(width) + 0.5) * values.shape[-1] / width
         return values[..., rows.astype(int)[:, None], columns.astype(int)]
     if method != "bilinear":
-        raise ValueError(
-            f"method must be 'bilinear' or 'nearest'; received {method!r}."
-        )
+        known = "'bilinear' or 'nearest'"
+        raise ValueError(f"method must be {known}; received {method!r}.")
     down = _bilinear_weights(values.shape[-2], height)
     across = _bilinear_weights(values.shape[-1], width)
     return down @ (values @ across.T)
@@ -306,13 +294,11 @@ def save_image(path, image: np.ndarray) -> Path:
     encoders = {".png": encode_png, ".jpg": encode_jpeg, ".jpeg": encode_jpeg}
     if path.suffix.lower() not in encoders:
         raise ValueError(f"{shown_path(path)} must end in .png, .jpg or .jpeg.")
-    data = encoders[path.suffix.lower()](image)
     if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"the folder {shown_path(path.parent)} does not exist. Create it first."
-        )
+        folder = shown_path(path.parent)
+        raise FileNotFoundError(f"the folder {folder} does not exist. Create it first.")
     with whole_file(path, shared=True) as partial:
-        partial.write_bytes(data)
+        partial.write_bytes(encoders[path.suffix.lower()](image))
     return path
 
 
@@ -321,20 +307,10 @@ def shown_path(path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def check_size(size) -> tuple[int, int]:
-    """Return a size as (height, width), or raise if it is none."""
-    pair = np.asarray(size)
-    if pair.dtype.kind not in "iu" or pair.shape not in ((), (2,)):
-        raise TypeError(
-            f"size must be an int or a pair (height, width) of ints; received {size!r}."
-        )
-    height, width = np.broadcast_to(pair, 2).tolist()
-    if min(height, width) < 1 or height * width > MAX_PIXELS:
-        raise ValueError(
-            f"size must be at least 1 and at most {MAX_PIXELS // 10**6} million "
-            f"pixels; received {size!r}."
-        )
-    return height, width
+def dead_link(path) -> str:
+    """Say of a link that leads nowhere where it should lead to."""
+    target = shown_path(os.readlink(path))
+    return f"{shown_path(path)} is a link to {target}, which does not exist. Mend it."
 
 
 def _check_image(image) -> None:
@@ -353,10 +329,8 @@ def _check_map(class_map, *, name: str = "class_map") -> np.ndarray:
         raise ValueError(f"{name} must be (..., h, w); received shape {values.shape}.")
     bad = values.size - np.count_nonzero(np.isfinite(values))
     if bad:
-        raise ValueError(
-            f"{name} holds {bad} values of {values.size} that are NaN or infinite. "
-            "Look for them in the model's weights or in the pictures."
-        )
+        what = f"{bad} values of {values.size} that are NaN or infinite"
+        raise ValueError(f"{name} holds {what}. Look for them in the model's weights.")
     return values
 
 

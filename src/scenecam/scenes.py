@@ -7,6 +7,7 @@ a mask copies the chosen rows only: a set larger than memory can be split and sa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,53 +57,34 @@ class SceneSet:
 
     def __post_init__(self):
         check_images(self.images)
-        number, labels, names = len(self), np.asarray(self.labels), self.class_names
+        n, shape, names = len(self.images), self.images.shape[:3], self.class_names
+        labels, masks, paths = np.asarray(self.labels), self.masks, self.paths
         if isinstance(names, str):
-            raise TypeError(
-                f"class_names must be a sequence of names; received the string "
-                f"{names!r}. Write ({names!r},) for one class."
-            )
+            what = f"class_names must be a sequence of names; received {names!r}"
+            raise TypeError(f"{what}. Write ({names!r},) for one class.")
         names = tuple(map(str, names))
         if len(set(names)) != len(names):
             raise ValueError(f"class_names must all differ; received {names}.")
         if labels.size and labels.dtype.kind not in "iu":
-            raise TypeError(
-                f"labels must be integers, one per picture; received {labels.dtype}. "
-                "Give the index of each class in class_names."
-            )
-        if labels.shape != (number,):
-            raise ValueError(
-                f"labels must have shape ({number},), one per picture; "
-                f"received {labels.shape}."
-            )
-        low, high = (labels.min(), labels.max()) if number else (0, -1)
-        if low < 0 or high >= len(names):
-            raise ValueError(
-                f"labels must lie in 0..{len(names) - 1}, the places in class_names; "
-                f"received labels from {low} to {high}."
-            )
+            what = f"labels must be integers; received {labels.dtype}"
+            raise TypeError(f"{what}. Give the place of each class in class_names.")
+        if labels.shape != (n,):
+            raise ValueError(f"labels must have shape ({n},); received {labels.shape}.")
+        if n and not 0 <= labels.min() <= labels.max() < len(names):
+            wanted = f"0..{len(names) - 1}, the places in class_names"
+            span = f"from {labels.min()} to {labels.max()}"
+            raise ValueError(f"labels must lie in {wanted}; received labels {span}.")
+        kind = getattr(masks, "dtype", type(masks).__name__)
+        if masks is not None and kind != np.uint8:
+            raise TypeError(f"masks must be uint8 (n, h, w); received {kind}.")
+        if masks is not None and masks.shape != shape:
+            raise ValueError(f"masks must have shape {shape}; received {masks.shape}.")
+        paths = paths if paths is None else tuple(map(str, paths))
+        if paths is not None and len(paths) != n:
+            raise ValueError(f"paths must hold {n} names; received {len(paths)}.")
+        labels = labels.astype(np.int64, copy=False)
         # The dataclass is frozen for its users; its own start-up may still tidy types.
-        object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
-        object.__setattr__(self, "class_names", names)
-        self._check_masks_and_paths()
-
-    def _check_masks_and_paths(self):
-        if self.masks is not None:
-            kind = getattr(self.masks, "dtype", type(self.masks).__name__)
-            if kind != np.uint8:
-                raise TypeError(f"masks must be uint8 (n, h, w); received {kind}.")
-            if self.masks.shape != self.images.shape[:3]:
-                raise ValueError(
-                    f"masks must have shape {self.images.shape[:3]}, as the images do; "
-                    f"received {self.masks.shape}."
-                )
-        if self.paths is not None:
-            object.__setattr__(self, "paths", tuple(map(str, self.paths)))
-            if len(self.paths) != len(self):
-                raise ValueError(
-                    f"paths must hold {len(self)} names, one per picture; "
-                    f"received {len(self.paths)}."
-                )
+        vars(self).update(labels=labels, class_names=names, paths=paths)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -110,15 +92,13 @@ class SceneSet:
     def __getitem__(self, index) -> SceneSet:
         """Take a part: an int (a set of one), a slice, a mask or an index array."""
         rows = index if isinstance(index, slice) else self._rows(index)
-        paths = self.paths
-        if paths is not None:
-            paths = [paths[place] for place in np.arange(len(self))[rows]]
+        masks, paths = self.masks, self.paths
         return replace(
             self,
             images=self.images[rows],
             labels=self.labels[rows],
-            masks=None if self.masks is None else self.masks[rows],
-            paths=paths,
+            masks=None if masks is None else masks[rows],
+            paths=paths and [paths[place] for place in np.arange(len(self))[rows]],
         )
 
     def _rows(self, index):
@@ -127,14 +107,11 @@ class SceneSet:
         if asked.size == 0 and asked.dtype != bool:
             asked = asked.astype(np.intp)
         if asked.ndim > 1 or asked.dtype.kind not in ("biu" if asked.ndim else "iu"):
-            raise TypeError(
-                "a SceneSet is indexed by an int, a slice, a boolean mask or a list of "
-                f"ints; received {asked.dtype} of shape {asked.shape}."
-            )
+            ways = "an int, a slice, a boolean mask or a list of ints"
+            raise TypeError(f"a SceneSet is indexed by {ways}; received {asked!r}.")
         if asked.dtype == bool and len(asked) != len(self):
-            raise ValueError(
-                f"a mask for this set needs {len(self)} entries; received {len(asked)}."
-            )
+            wanted = f"a mask for this set needs {len(self)} entries"
+            raise ValueError(f"{wanted}; received {len(asked)}.")
         places = np.arange(len(self))[asked]
         # One picture is a slice too: of a memory map it is a view and no copy.
         return places if asked.ndim else slice(places, places + 1)
@@ -143,15 +120,8 @@ class SceneSet:
         """Compare names, labels, pixels, masks and paths (this reads every pixel)."""
         if not isinstance(other, SceneSet):
             return NotImplemented
-        return (
-            self.class_names == other.class_names
-            and self.paths == other.paths
-            and np.array_equal(self.labels, other.labels)
-            and np.array_equal(self.images, other.images)
-            and np.array_equal(self.masks, other.masks)
-        )
-
-    __hash__ = None  # the pixels can change, so a set cannot be the key of a dictionary
+        one, another = vars(self), vars(other)
+        return all(np.array_equal(one[part], another[part]) for part in one)
 
     def __repr__(self) -> str:
         height, width = self.images.shape[1:3]
@@ -187,19 +157,15 @@ class SceneSet:
             If `fraction` is not between 0 and 1, or no class has two pictures.
         """
         if not 0 < fraction < 1:
-            raise ValueError(
-                f"fraction must be above 0 and below 1, like 0.2; received {fraction}."
-            )
+            wanted = "above 0 and below 1, like 0.2"
+            raise ValueError(f"fraction must be {wanted}; received {fraction}.")
         chosen = np.zeros(len(self), dtype=bool)
         for members in self._shuffled_members(seed):
-            if len(members) >= 2:
-                number = round(fraction * len(members))
-                chosen[members[: min(max(number, 1), len(members) - 1)]] = True
+            number = max(1, round(fraction * len(members)))
+            chosen[members[: min(number, len(members) - 1)]] = True
         if not chosen.any():
-            raise ValueError(
-                f"a split needs two pictures of some class; received {self!r}. "
-                "Load more pictures."
-            )
+            what = "a split needs two pictures of some class"
+            raise ValueError(f"{what}; received {self!r}. Load more pictures.")
         return self[~chosen], self[chosen]
 
     def per_class(self, count: int, seed: int = 0) -> SceneSet:
@@ -212,23 +178,18 @@ class SceneSet:
             raise ValueError(f"count must be at least 1; received {count}.")
         short = {name: has for name, has in self.counts().items() if has < count}
         if short:
-            raise ValueError(
-                f"count={count} of every class is more than there are: {short}. "
-                "Ask for fewer or load more pictures."
-            )
-        members = self._shuffled_members(seed)
-        return self[np.concatenate([places[:count] for places in members])]
+            what = f"count={count} of every class is more than there are: {short}"
+            raise ValueError(f"{what}. Ask for fewer or load more pictures.")
+        chosen = [members[:count] for members in self._shuffled_members(seed)]
+        return self[np.concatenate(chosen)]
 
     def shuffle(self, seed: int = 0) -> SceneSet:
         """Return the same pictures in an order chosen by `seed` (this copies them)."""
         return self[np.random.default_rng(seed).permutation(len(self))]
 
-    def _shuffled_members(self, seed: int) -> list[np.ndarray]:
-        """Return the places of every class's pictures, in seeded random order."""
-        # One stream per class: what is drawn of a class does not depend on the others.
-        return [
-            np.random.default_rng((seed, label)).permutation(
-                np.flatnonzero(self.labels == label)
-            )
-            for label in range(len(self.class_names))
-        ]
+    def _shuffled_members(self, seed: int) -> Iterator[np.ndarray]:
+        """Iterate over the places of each class's pictures, in seeded random order."""
+        for label in range(len(self.class_names)):
+            # A stream of its own: what is drawn of a class depends on no other class.
+            stream = np.random.default_rng((seed, label))
+            yield stream.permutation(np.flatnonzero(self.labels == label))

@@ -21,11 +21,25 @@ MAX_PIXELS = 80_000_000
 TOO_LARGE = f"has more than {MAX_PIXELS // 10**6} million pixels. Save it smaller."
 
 
-def decode(file, size: tuple[int, int] | None, name: str) -> np.ndarray:
+def check_size(size) -> tuple[int, int]:
+    """Return a size as (height, width), or raise if it is none."""
+    pair = np.asarray(size)
+    if pair.dtype.kind not in "iu" or pair.shape not in ((), (2,)):
+        wanted = "an int or a pair (height, width) of ints"
+        raise TypeError(f"size must be {wanted}; received {size!r}.")
+    height, width = np.broadcast_to(pair, 2).tolist()
+    if min(height, width) < 1 or height * width > MAX_PIXELS:
+        wanted = f"at least 1 and at most {MAX_PIXELS // 10**6} million pixels"
+        raise ValueError(f"size must be {wanted}; received {size!r}.")
+    return height, width
+
+
+def decode(file, size, name: str) -> np.ndarray:
     """Decode an open binary file to uint8 RGB of shape (h, w, 3), resized if asked.
 
     Raises ValueError, which calls the picture by its `name`, for what is no whole one.
     """
+    size = None if size is None else check_size(size)
     try:
         # Pillow warns about damaged side data (EXIF, palettes), which we read without,
         # and about sizes above its own limit, which lies above ours.
@@ -89,9 +103,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
         # Pillow's own conversion clips at 255, which turns most of a picture white.
         values = np.asarray(picture).astype(np.float32)
         grey = np.rint(values * (255 / 65535)).astype(np.uint8)
-        key = picture.info.get("transparency")
-        if isinstance(key, int):
-            grey[values == key] = 255
+        grey[values == picture.info.get("transparency")] = 255
         return Image.fromarray(grey).convert("RGB")
     if picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, "white")

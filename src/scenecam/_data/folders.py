@@ -12,11 +12,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from scenecam.images import shown_path
+from scenecam.images import dead_link, shown_path
 
 # Files so named are taken for pictures. Those of the last row cannot be read and are
 # reported; notes, indexes and thumbnails that lie beside pictures are passed over.
-PICTURE_SUFFIXES = frozenset(
+PICTURE_SUFFIXES = tuple(
     ".jpg .jpeg .jpe .jfif .png .webp .gif .bmp .tif .tiff .ppm .pgm .pbm .pnm "
     ".heic .heif .avif .jp2 .psd .svg".split()
 )
@@ -26,7 +26,7 @@ PARTS = {
     "train": ("seg_train", "train", "training"),
     "test": ("seg_test", "test", "testing", "valid", "val", "validation"),
 }
-PART_NAMES = frozenset(name for names in PARTS.values() for name in names)
+PART_OF = {name: part for part, names in PARTS.items() for name in names}
 
 # The share of every class that is set aside where a folder has no test part of its own.
 TEST_SHARE = 0.2
@@ -48,23 +48,12 @@ def list_part(path, *, split=None, class_names=None) -> Part:
     roots = _roots(path, split)
     whole = roots.get("all")
     root = whole or roots[split]
-    names = _class_names(whole or roots["train"], class_names)
-    if class_names is None:
-        strange = [sub.name for sub in _subfolders(root) if sub.name not in names]
-        if strange:
-            raise ValueError(
-                f"{shown_path(root)} has class folders that the train part has not: "
-                f"{', '.join(strange)}. Remove them, or add them to the train part."
-            )
     files = {}
-    for name in names:
-        pictures = list_pictures(root / name) if (root / name).is_dir() else []
-        if not pictures:
-            raise ValueError(
-                f"the class folder {shown_path(root / name)} holds no pictures. "
-                "Put some there, or remove the folder."
-            )
-        files[name] = [os.path.join(name, picture) for picture in pictures]
+    for name in _class_names(root, whole or roots["train"], class_names):
+        files[name] = list_pictures(root, name) if (root / name).is_dir() else []
+        if not files[name]:
+            what = f"the class folder {shown_path(root / name)} holds no pictures"
+            raise ValueError(f"{what}. Put some there, or remove the folder.")
     if split is None or whole is None:
         return Part(root, files, split or "all")
     return Part(root, _hold_out(files, split), f"{split}-of-all")
@@ -78,7 +67,7 @@ def find_roots(path) -> dict[str, Path]:
     class folders with pictures.
     """
     path = Path(os.path.abspath(path))
-    above = [at.parent for at in (path, path.parent) if at.name.lower() in PART_NAMES]
+    above = [at.parent for at in (path, path.parent) if at.name.lower() in PART_OF]
     for place in (path, *above):
         parts = _named_parts(place)
         if len(parts) == len(PARTS):
@@ -86,7 +75,7 @@ def find_roots(path) -> dict[str, Path]:
     root = class_root(path)
     if root is None:
         inner = _subfolders(path)
-        if len(inner) == 1 and inner[0].name.lower() not in PART_NAMES:
+        if len(inner) == 1 and inner[0].name.lower() not in PART_OF:
             return find_roots(inner[0])
         root = next(iter(_named_parts(path).values()), None)
     return {"all": root} if root else {}
@@ -114,7 +103,7 @@ def fingerprint(part: Part) -> str:
     """Return a key of a part's content, from what a scan sees: no file is opened."""
     seen = hashlib.sha256()
     base = os.path.join(part.root, "")  # joining two strings is faster than two paths
-    for file in (file for files in part.files.values() for file in files):
+    for file in itertools.chain(*part.files.values()):
         try:
             status = os.stat(base + file)
             # The time of change (ctime) cannot be set back as the time of modification
@@ -126,22 +115,23 @@ def fingerprint(part: Part) -> str:
     return seen.hexdigest()
 
 
-def list_pictures(folder: Path) -> list[str]:
-    """Return the paths, from a folder, of all pictures at any depth in it, sorted.
+def list_pictures(folder: Path, inside: str = "") -> list[str]:
+    """Return the paths, from a folder, of all pictures `inside` at any depth, sorted.
 
     Raises ValueError for a folder that cannot be read.
     """
     found, seen = [], set()
     start = len(os.path.join(folder, ""))
-    for place, inner, files in os.walk(folder, onerror=_refuse, followlinks=True):
-        status = os.stat(place)
-        if (status.st_dev, status.st_ino) in seen:
+    top = os.path.join(folder, inside)
+    for place, inner, files in os.walk(top, onerror=_refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
             inner.clear()  # a link that leads in a circle
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(real)
         inner[:] = [name for name in inner if not _is_hidden(name)]
-        pictures = filter(_is_picture_name, files)
-        found += [os.path.join(place, name)[start:] for name in pictures]
+        before = os.path.join(place, "")[start:]
+        found += [before + name for name in files if _is_picture_name(name)]
     return sorted(found)
 
 
@@ -150,12 +140,9 @@ def _roots(path, split) -> dict[str, Path]:
     shown = shown_path(path)
     if not os.path.isdir(path):
         kind = "is a file, not a folder" if os.path.exists(path) else "does not exist"
-        raise FileNotFoundError(
-            f"{shown} {kind} (looked from {shown_path(os.getcwd())}). "
-            "Name a folder that has one folder of pictures per class."
-        )
-    own = class_root(Path(os.path.abspath(path)))
-    if split is None and own is not None:
+        what = f"{shown} {kind} (looked from {shown_path(os.getcwd())})"
+        raise FileNotFoundError(f"{what}. Name a folder that has a folder per class.")
+    if split is None and (own := class_root(Path(os.path.abspath(path)))):
         return {"all": own}  # the very folder that was named, whatever lies beside it
     roots = find_roots(path)
     if not roots:
@@ -164,10 +151,8 @@ def _roots(path, split) -> dict[str, Path]:
             remedy = "It has pictures itself: name the folder above it."
         raise ValueError(f"{shown} has no class folders with pictures. {remedy}")
     if split is None and "all" not in roots:
-        raise ValueError(
-            f"{shown} holds a train part and a test part. "
-            "Choose with split='train' or split='test', or name one of the two folders."
-        )
+        remedy = "Choose with split='train' or split='test', or name one of them."
+        raise ValueError(f"{shown} holds a train part and a test part. {remedy}")
     return roots
 
 
@@ -175,10 +160,9 @@ def _named_parts(folder: Path) -> dict[str, Path]:
     """Return the parts that lie in a folder under one of their usual names."""
     inner = {sub.name.lower(): sub for sub in _subfolders(folder)}
     parts = {}
-    for part, names in PARTS.items():
-        roots = [class_root(inner[name]) for name in names if name in inner]
-        if any(roots):
-            parts[part] = next(filter(None, roots))
+    for name in filter(inner.get, PART_OF):
+        if root := class_root(inner[name]):
+            parts.setdefault(PART_OF[name], root)
     return parts
 
 
@@ -190,10 +174,8 @@ def _hold_out(files: dict[str, list[str]], split: str) -> dict[str, list[str]]:
         held_out = set(_spread(members)[:number])
         part[name] = [f for f in members if (f in held_out) == (split == "test")]
         if not part[name]:
-            raise ValueError(
-                f"the class {name!r} has a single picture, too few for a train and a "
-                "test part. Add pictures."
-            )
+            what = "a single picture, too few for a train and a test part"
+            raise ValueError(f"the class {name!r} has {what}. Add pictures.")
     return part
 
 
@@ -203,28 +185,25 @@ def _spread(files: list[str]) -> list[str]:
     return sorted(files, key=lambda file: hashlib.sha256(os.fsencode(file)).digest())
 
 
-def _class_names(root: Path, class_names) -> tuple[str, ...]:
-    """Return the classes of a folder, in the order of their labels, checked."""
-    for path in root.iterdir():
+def _class_names(root: Path, train: Path, class_names) -> tuple[str, ...]:
+    """Return the classes of a part in the order of their labels, the train part's."""
+    for path in train.iterdir():
         # A class that vanished silently would shift the labels of all after it.
         if path.is_symlink() and not (path.exists() or _is_hidden(path.name)):
-            raise ValueError(
-                f"{shown_path(path)} is a link to {shown_path(os.readlink(path))}, "
-                "which does not exist. Mend or remove the link."
-            )
-    found = [sub.name for sub in _subfolders(root)]
+            raise ValueError(dead_link(path))
+    found, here = ([sub.name for sub in _subfolders(at)] for at in (train, root))
     names = tuple(found if class_names is None else class_names)
     missing = [name for name in names if name not in found]
+    strange = [name for name in here if name not in found]
     if missing:
-        raise ValueError(
-            f"{shown_path(root)} has no class folder for {missing}; it has {found}. "
-            "Spell class_names as the folders are."
-        )
+        what = f"has no class folder for {missing}; it has {found}"
+        raise ValueError(f"{shown_path(train)} {what}. Spell class_names as they are.")
     if len(set(names)) < max(2, len(names)):
-        raise ValueError(
-            f"{shown_path(root)} gives the classes {list(names)}, but a classifier "
-            "needs two or more, all different. Add a folder, or name the one above."
-        )
+        what = "A classifier needs two or more, all different. Or name the one above."
+        raise ValueError(f"{shown_path(train)} gives the classes {list(names)}. {what}")
+    if strange and class_names is None:
+        what = f"has class folders that the train part has not: {', '.join(strange)}"
+        raise ValueError(f"{shown_path(root)} {what}. Remove them, or train on them.")
     return names
 
 
@@ -244,10 +223,8 @@ def _look(folder) -> tuple[list[str], list[str]]:
 
 
 def _refuse(error: OSError):
-    raise ValueError(
-        f"the folder {shown_path(error.filename)} cannot be read ({error.strerror}). "
-        "Change its permissions."
-    ) from None
+    what = f"the folder {shown_path(error.filename)} cannot be read ({error.strerror})"
+    raise ValueError(f"{what}. Change its permissions.") from None
 
 
 def _is_hidden(name: str) -> bool:
@@ -255,5 +232,4 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_picture_name(name: str) -> bool:
-    suffix = os.path.splitext(name)[1].lower()
-    return suffix in PICTURE_SUFFIXES and not _is_hidden(name)
+    return name.lower().endswith(PICTURE_SUFFIXES) and not _is_hidden(name)

@@ -67,9 +67,8 @@ def whole_folder(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 def mend_folder(path: Path, own: str = "") -> tuple[Path, Path]:
     """Remove what a killed `whole_folder` left; return its two places, now free."""
-    partial, old = (
-        path.with_name(f".{word}.{own}{path.name}") for word in ("partial", "old")
-    )
+    partial = path.with_name(f".partial.{own}{path.name}")
+    old = path.with_name(f".old.{own}{path.name}")
     if old.exists() and not path.exists():
         os.replace(old, path)  # it was killed between the two moves
     for left in (partial, old):
