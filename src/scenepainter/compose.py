@@ -77,12 +77,16 @@ class Witness(Canvas):
 
     notes: hashlib._Hash = field(kw_only=True)
 
-    def u(self, low=0.0, high=1.0):  # noqa: D102
-        self.notes.update(f"between {float(low)} and {float(high)}".encode())
-        return super().u(low, high)
+    def note(self, word: str, numbers) -> None:
+        """Note numbers as Python writes them, whoever made them."""
+        self.notes.update(f"{word} {[float(number) for number in numbers]}".encode())
+
+    def u(self, *bounds):  # noqa: D102
+        self.note("between", bounds)
+        return super().u(*bounds)
 
     def chance(self, p):  # noqa: D102
-        self.notes.update(f"one of {float(p)}".encode())
+        self.note("odds", [p])
         return super().chance(p)
 
     def pick(self, options):  # noqa: D102
@@ -90,7 +94,7 @@ class Witness(Canvas):
         return super().pick(options)
 
     def box(self, *edges):  # noqa: D102
-        self.notes.update(f"within {[float(edge) for edge in edges]}".encode())
+        self.note("within", edges)
         return super().box(*edges)
 
     def paint(self, *arguments, **options):  # noqa: D102
@@ -109,8 +113,9 @@ def digest() -> str:
     notes = hashlib.sha256(f"{CLASS_NAMES} {MIN_SHARE}".encode())
     witness = partial(Witness, notes=notes)
     for index, seeds in enumerate(WITNESSES):
-        # One scene of each class is large: what it shows and small ones do not.
-        for size, seed in zip((96, *[32] * len(seeds)), seeds, strict=False):
+        for seed in seeds:
+            # In one scene of each class a slope is longer than a pixel.
+            size = 72 if seed == seeds[0] else 32
             sequence = np.random.SeedSequence((seed, index))
             canvas = _compose(witness, index, size, sequence, {})
             notes.update(finish(canvas, grey=GREY[index]))

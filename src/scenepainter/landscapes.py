@@ -199,7 +199,7 @@ def glacier(c: Canvas) -> None:
 def close_ice(c: Canvas, blue: float) -> None:
     """Paint broken ice that fills the picture."""
     if c.chance(0.5):
-        ridges(c, 0.25, 0.2, 1, snowy=c.u(0, 0.3), wooded=0)
+        ridges(c, 0.25, 0.2, 1, snowy=c.u(0, 0.3))
     edge = c.u(-0.5, 0.3) + c.line(3, 5, 0.5) * 0.2
     name = c.pick("cracks ridged ridged waves")
     lean = c.x * c.u(0.6, 1.6) + c.y * c.u(-0.8, 0.8)
@@ -326,6 +326,7 @@ def far_ice(c: Canvas, horizon: float, crest: np.ndarray, blue: float) -> None:
         woods(c, base, tall, leaves, count=int(c.u(10, 40)), kind="conifer")
 
 
+# All of them are called alike, whatever they need of it.
 GLACIERS = {
     "front": ice_front,
     "river": river_of_ice,

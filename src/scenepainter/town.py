@@ -47,17 +47,17 @@ DARK = (0.06, 0.07, 0.09)  # tyres, and panes that mirror little
 class Facade:
     """How a wall is divided: floors, bays, and what its windows look like."""
 
-    wall: Colour = (0.6, 0.55, 0.5)
-    glass: Colour = (0.2, 0.24, 0.3)
-    shine: Colour = (0.6, 0.68, 0.75)
+    wall: Colour
+    glass: Colour  # of a pane, where it is dark
+    shine: Colour  # of a pane, where it mirrors the sky
+    wide: float  # part of a bay
+    high: float  # part of a floor
+    lit: float  # part of the windows
+    sign: Colour
     floors: float = 5
     bays: float = 6
-    wide: float = 0.5
-    high: float = 0.55
-    lit: float = 0.0
     ledge: float = 0.0
     shop: float = 0.0
-    sign: Colour = (0.7, 0.2, 0.2)
     frame: float = 0.0
     trim: Colour = (0.85, 0.84, 0.8)
     mirror: float = 0.2
@@ -134,7 +134,7 @@ def facade(c: Canvas, region, u, v, style: Facade, box, *, light=0.8, haze=0.0):
         colour = np.where(frames, planes(style.trim) * lamp, colour)
         panes = panes & ~frames
     colour = np.where(panes, glass, colour)
-    if not isinstance(haze, np.ndarray) and haze:
+    if not isinstance(haze, np.ndarray) and haze:  # one number: in the wall's float64
         colour = colour + (planes(c.light.haze) - colour) * FLOAT(haze)
         haze = 0.0
     c.paint(region, colour, BUILDINGS, haze=haze, box=box)
