@@ -19,14 +19,10 @@ from typing import Any, NamedTuple
 import keras
 
 # Layers that hand their input on at inference; only its shape may change.
-HANDS_ON = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout2D,
-    keras.layers.GaussianNoise,
-    keras.layers.GaussianDropout,
-    keras.layers.Flatten,
-    keras.layers.Reshape,
-    keras.layers.Identity,
+HANDS_ON = tuple(
+    getattr(keras.layers, name)
+    for name in "Dropout SpatialDropout2D GaussianDropout GaussianNoise Flatten "
+    "Reshape Identity".split()
 )
 
 # What only turns logits into probabilities, by the plain name of `ends_in`.
@@ -53,20 +49,19 @@ class Tap(keras.Operation):
 
     def __init__(self, run: Any, layer: Any, path: str, listen: Callable) -> None:
         super().__init__(name=layer.name)
-        self.run, self.layer, self.path, self.listen = run, layer, path, listen
-
-    def _show(self, output: Any, args: tuple, kwargs: dict) -> Any:
-        inputs = keras.tree.flatten((args, kwargs))
-        return self.listen(Call(self.path, self.layer, inputs, output))
+        self.run = run
+        self.show = lambda output, inputs: listen(
+            Call(path, layer, keras.tree.flatten(inputs), output)
+        )
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the layer on numbers, at inference even if the graph says otherwise."""
         kwargs.pop("training", None)
-        return self._show(self.run(*args, **kwargs), args, kwargs)
+        return self.show(self.run(*args, **kwargs), (args, kwargs))
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Ask the layer for the shape and dtype it would return."""
-        return self._show(self.run.compute_output_spec(*args, **kwargs), args, kwargs)
+        return self.show(self.run.compute_output_spec(*args, **kwargs), (args, kwargs))
 
 
 def is_graph(layer: Any) -> bool:
@@ -189,11 +184,11 @@ def study_model(model: keras.Model) -> Anatomy:
             head = logits.layer
             same = {id(call.output) for call in graph.handed_on(below.inputs[0])}
             features = tuple(c.path for c in graph.calls if id(c.output) in same)
-    seen = {id(x) for c in graph.above(logits) for x in keras.tree.flatten(c.output)}
+    above = {id(call) for call in graph.above(logits)}
     reached = frozenset(
         call.path
         for call in graph.calls
-        if any(id(tensor) in seen for tensor in keras.tree.flatten(call.output))
+        if any(id(graph.maker(x)) in above for x in keras.tree.flatten(call.output))
     )
     return Anatomy(
         sizes={
