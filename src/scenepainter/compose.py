@@ -108,14 +108,14 @@ def digest() -> str:
     """Name what is painted: another drawing has another name, another comment not.
 
     The name is made of some scenes, stroke by stroke and down to the last bit of their
-    colours. It takes a quarter of a second, once in a process.
+    colours. It takes a third of a second, once in a process.
     """
     notes = hashlib.sha256(f"{CLASS_NAMES} {MIN_SHARE}".encode())
     witness = partial(Witness, notes=notes)
     for index, seeds in enumerate(WITNESSES):
         for seed in seeds:
-            # In one scene of each class a slope is longer than a pixel.
-            size = 72 if seed == seeds[0] else 32
+            # One scene of each class is as large as those of the book.
+            size = 96 if seed == seeds[0] else 32
             sequence = np.random.SeedSequence((seed, index))
             canvas = _compose(witness, index, size, sequence, {})
             notes.update(finish(canvas, grey=GREY[index]))
