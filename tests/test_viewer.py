@@ -83,6 +83,10 @@ def test_the_class_colours_are_those_of_the_plots():
     assert np.array_equal(packing.class_table(10)[:10, :3], wanted)
 
 
+def test_more_classes_than_a_mask_has_values_are_coloured_as_far_as_it_goes():
+    assert packing.class_table(300).shape == (256, 4)
+
+
 def test_the_bundle_has_a_view_and_html_and_the_state_has_no_bulk(parts):
     viewer = Viewer(**parts)
     data, _ = viewer._repr_mimebundle_()

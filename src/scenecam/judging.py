@@ -84,8 +84,7 @@ def pointing_game(
         raise ValueError(f"`tolerance` must be 0 or more; received {tolerance}.")
     targets = masks
     if tolerance > 0:
-        distances = map(ndimage.distance_transform_edt, ~masks)
-        targets = np.stack([distance <= tolerance for distance in distances])
+        targets = [ndimage.distance_transform_edt(~m) <= tolerance for m in masks]
     highest = large == large.max(axis=(1, 2), keepdims=True)
     hits = (highest & targets).sum(axis=(1, 2)) / highest.sum(axis=(1, 2))
     return np.where(masks.any(axis=(1, 2)), hits, np.nan)

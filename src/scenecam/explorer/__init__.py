@@ -27,8 +27,8 @@ from scenecam.explorer.widgets import (
 )
 from scenecam.scenes import SceneSet
 
-__all__ = ["Explorer", "coarse_layers", "feature_map_viewer"]
-__all__ += ["kernel_viewer", "threshold_viewer"]
+__all__ = ["Explorer", "Viewer", "coarse_layers"]
+__all__ += ["feature_map_viewer", "kernel_viewer", "threshold_viewer"]
 
 # The traits that name what a control has chosen.
 CONTROLS = dict(image="picture", class_index="class", method="method", layer="layer")
@@ -92,17 +92,11 @@ class Explorer(Viewer):
         methods = [methods] if isinstance(methods, str) else methods
         made = MapSet(model, scenes, layers=layers, methods=methods, classes=classes)
         self._set = made
-        state = {
-            "image": 0,
-            "layer": made.layers[-1],
-            "method": made.methods[0],
-        } | state
-        likeliest = made.likeliest(self._place("image", state["image"]))
-        state = {"class_index": likeliest} | state
-        choice = {
-            CONTROLS[name]: self._place(name, state.pop(name)) for name in CONTROLS
-        }
-        super().__init__(**made.contents(), title=title, **({"choice": choice} | state))
+        state = {"image": 0, "method": methods[0], "layer": layers[-1]} | state
+        picture = self._place("image", state["image"])
+        state = {"class_index": made.likeliest(picture)} | state
+        places = {CONTROLS[n]: self._place(n, state.pop(n)) for n in CONTROLS}
+        super().__init__(**made.contents(), title=title, **({"choice": places} | state))
 
     def _show(self, **choice) -> None:
         """Send what has been added, and choose it."""
@@ -192,8 +186,6 @@ class Explorer(Viewer):
             names = [Path(name).stem for name in good]
             self.add_pictures(list(good.values()), names=names)
         self.message = " ".join(problems) or HINT
-
-    # The traits under their own names ----------------------------------------------
 
     def _values(self, name: str) -> Sequence:
         """The values of a trait, in the order of the labels of its control."""

@@ -88,20 +88,13 @@ class Content:
                     f"{count}; received {len(array)}."
                 )
 
-    def map_of(self, choice: Mapping[str, int]) -> np.ndarray:
-        """The map (h, w) that a choice of labels shows."""
-        layer = self.controls["layer"][choice["layer"]] if self.layered else None
-        return self.maps[layer][tuple(choice[name] for name in self.axes)]
-
 
 def pack(content: Content) -> tuple[dict, list[bytes]]:
     """Return the header, and the buffers: all arrays, deflated; each picture."""
     header = describe(content)
     # In the order in which JavaScript reads them.
     blocks = [class_table(len(header["classNames"]))]
-    blocks += [
-        colormaps[name](np.arange(256), bytes=True) for name in header["colormaps"]
-    ]
+    blocks += [colormaps[n](np.arange(256), bytes=True) for n in header["colormaps"]]
     for maps, shape in zip(content.maps.values(), header["grids"], strict=True):
         grid = maps.reshape(shape)
         exact = [np.zeros((2, len(grid)), np.float32), grid]

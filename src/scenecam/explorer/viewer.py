@@ -167,7 +167,9 @@ class Viewer(anywidget.AnyWidget):
         # Within a script only its end tag ends it, whatever the JSON says.
         data = json.dumps(page).replace("</", r"<\/")
         module = self._esm + (_HERE / "standin.js").read_text()
-        words = html.escape(self._words())
+        controls = self._header["controls"].items()
+        named = [labels[self.choice[name]] for name, labels in controls]
+        words = html.escape(f"{self._header['title'] or 'Map'}: {', '.join(named)}")
         still = base64.b64encode(images.encode_jpeg(self._still())).decode()
         return (
             '<div class="scenecam-page" data-asleep>'
@@ -180,21 +182,18 @@ class Viewer(anywidget.AnyWidget):
             f'<script type="module">{module}</script></div>'
         )
 
-    def _words(self) -> str:
-        controls = self._header["controls"]
-        named = [labels[self.choice[name]] for name, labels in controls.items()]
-        return f"{self._header['title'] or 'Map'}: {', '.join(named)}"
-
     def _still(self) -> np.ndarray:
         """One picture for where no script runs, uint8 (height, width, 3)."""
-        content, shown = self._content, self._content.map_of(self.choice)
+        content, choice = self._content, self.choice
+        layer = content.controls["layer"][choice["layer"]] if content.layered else None
+        shown = content.maps[layer][tuple(choice[name] for name in content.axes)]
         limit = max(0.0, float((np.abs(shown) if content.signed else shown).max()))
         unit = images.unit_map(shown, positive=not content.signed, limit=limit)
         how = "bilinear" if content.smooth else "nearest"
         unit = images.upsample_map(unit, self._header["size"], method=how).clip(0, 1)
         if content.pictures is None:
             return images.colour_map(unit, cmap=self.colormap)
-        picture = content.pictures[self.choice["picture"]]
+        picture = content.pictures[choice["picture"]]
         look = {"opacity": self.opacity, "cmap": self.colormap}
         return np.hstack([picture, images.overlay(picture, unit, **look)])
 

@@ -52,10 +52,10 @@ def kernel_viewer(
         rows = (" ".join(f"{weight:6.3g}" for weight in row) for row in kernel)
         texts.append("\n".join(rows))
     controls = {"picture": _numbers(len(pictures)), "kernel": list(kernels)}
-    settings = {"pictures": pictures, "unit": "grey levels", "signed": True}
+    settings = {"unit": "grey levels", "signed": True, "view": "map"}
     settings |= {"title": "A picture after convolution", "notes": {"kernel": texts}}
-    settings |= {"view": "map"}
-    return Viewer(np.stack(maps, axis=1), controls, **(settings | content))
+    stacked = np.stack(maps, axis=1)
+    return Viewer(stacked, controls, pictures=pictures, **(settings | content))
 
 
 def feature_map_viewer(
@@ -73,20 +73,13 @@ def feature_map_viewer(
     model : keras.Model
         Functional or Sequential.
     pictures : ndarray of shape (n, h, w, 3), uint8
-        In the size of the model's input.
+        In the size of the model's input; else TypeError or ValueError.
     layers : sequence of str, optional
-        From `cam.layer_names`, ``"base/conv1"`` inside a nested model; by default
-        `coarse_layers`.
+        From `cam.layer_names`, else ValueError; by default `coarse_layers`.
     channels : int
         How many of each layer; as many as the smallest layer has, if that has fewer.
     **content
         What else `Viewer` takes; it is signed where a layer has negative activations.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If pictures are not uint8 (n, h, w, 3) or not of the model's size, or the model
-        has no such feature map.
     """
     names = asked.find_layers(model, layers or coarse_layers(model))
     outputs = passes.read_layers(model, pictures, names)
@@ -98,9 +91,9 @@ def feature_map_viewer(
         "layer": names,
     }
     settings = {"title": "What the channels of a layer answer to", "unit": ""}
-    settings |= {"pictures": pictures, "view": "map", "sliders": ("layer", "channel")}
     settings |= {"signed": any(values.min() < 0 for values in maps.values())}
-    return Viewer(maps, controls, **(settings | content))
+    settings |= {"view": "map", "sliders": ("layer", "channel")} | content
+    return Viewer(maps, controls, pictures=pictures, **settings)
 
 
 def threshold_viewer(
