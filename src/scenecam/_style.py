@@ -4,11 +4,17 @@ Faces are opaque white, so that a page in a dark theme stays readable; colours a
 for colour-blind readers. No global setting is touched.
 """
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+
+Ax = Axes | None  # where to draw: a new figure when None
+Grid = tuple[Figure, np.ndarray]  # a figure and its Axes
+Names = Sequence[str]  # of class 0, 1, ..., or of picture 0, 1, ...
 
 INK, GREY, PALE = "#222222", "#6b7280", "#c9ced6"
 # seaborn's palette "colorblind", which follows Wong (2011), Nature Methods 8(6), 441.
@@ -37,17 +43,16 @@ def class_colours(num_classes: int) -> np.ndarray:
     return palette[np.arange(num_classes) % len(palette)]
 
 
-def new_figure(
-    rows: int, columns: int, layout: str = "constrained", **options
-) -> tuple[Figure, Axes | np.ndarray]:
+def new_figure(rows: int, columns: int, **options) -> tuple[Figure, Axes | np.ndarray]:
     """A new figure with an opaque white face, whatever the page behind it."""
-    return plt.subplots(rows, columns, layout=layout, facecolor="white", **options)
+    options = {"layout": "constrained", "facecolor": "white"} | options
+    return plt.subplots(rows, columns, **options)
 
 
-def axes_or_new(ax: Axes | None, width: float, height: float) -> Axes:
+def axes_or_new(ax: Ax, width: float, height: float, **options) -> Axes:
     """The given Axes, or one in a new figure of so many inches."""
     if ax is None:
-        _, ax = new_figure(1, 1, figsize=(width, height))
+        _, ax = new_figure(1, 1, figsize=(width, height), **options)
     ax.set_facecolor("white")
     return ax
 

@@ -10,15 +10,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy import ndarray
 
 from scenecam import _style
+from scenecam._style import Ax, Grid, Names
+from scenecam.evaluation import Table
+
+Curves = Mapping[str, Sequence[float]]  # what was measured -> its values
 
 
-def class_pie(
-    labels: np.ndarray, class_names: Sequence[str], *, ax: Axes | None = None
-) -> Axes:
+def class_pie(labels: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
     """Share of every class as a pie: is the set balanced, at a glance.
 
     Parameters
@@ -38,25 +40,21 @@ def class_pie(
     known = range(len(class_names))
     if not len(labels) or not np.isin(labels, known).all():
         raise ValueError(
-            "`labels` must hold at least one class index, each in "
-            f"0..{known.stop - 1}; received {np.unique(labels)}."
+            f"`labels` must hold at least one class index in 0..{known.stop - 1}; "
+            f"received {np.unique(labels)}."
         )
     counts = np.bincount(labels, minlength=known.stop)
-    shares = zip(class_names, counts / counts.sum(), strict=True)
+    names = [f"{class_names[c]}\n{counts[c] / len(labels):.1%}" for c in known]
     ax = _style.axes_or_new(ax, 5, 3.8)
-    names = [f"{name}\n{share:.1%}" for name, share in shares]
-    look = {
-        "colors": _style.class_colours(known.stop),
-        "wedgeprops": {"edgecolor": "white", "linewidth": 1.5},
-        "textprops": {"fontsize": 10, "color": _style.INK},
-    }
-    ax.pie(counts, labels=names, startangle=90, counterclock=False, **look)
+    place = {"labels": names, "startangle": 90, "counterclock": False}
+    edge = {"edgecolor": "white", "linewidth": 1.5}
+    text = {"fontsize": 10, "color": _style.INK}
+    colours = _style.class_colours(known.stop)
+    ax.pie(counts, colors=colours, wedgeprops=edge, textprops=text, **place)
     return ax
 
 
-def training_curve(
-    history: Mapping[str, Sequence[float]], key: str = "loss", *, ax: Axes | None = None
-) -> Axes:
+def training_curve(history: Curves, key: str = "loss", *, ax: Ax = None) -> Axes:
     """One measure over the epochs, on training and on validation pictures.
 
     The epoch with the lowest validation loss, whose weights are kept, is marked.
@@ -72,8 +70,7 @@ def training_curve(
     """
     if key not in history or not len(history[key]):
         raise ValueError(
-            f"`history` must hold {key!r} with at least one epoch; received "
-            f"{sorted(history)}."
+            f"`history` must hold {key!r}, not empty; received {sorted(history)}."
         )
     ax = _style.axes_or_new(ax, 5.4, 2.8)
     epochs = np.arange(1, len(history[key]) + 1)
@@ -93,9 +90,7 @@ def training_curve(
     return _style.plain(ax, xlabel="epoch", ylabel=key.replace("_", " "))
 
 
-def training_curves(
-    history: Mapping[str, Sequence[float]],
-) -> tuple[Figure, np.ndarray]:
+def training_curves(history: Curves) -> Grid:
     """Loss above, accuracy below, over the same epochs: the figure and its two Axes."""
     fig, axes = _style.new_figure(2, 1, figsize=(5.4, 5), sharex=True)
     for ax, key in zip(axes, ("loss", "accuracy"), strict=True):
@@ -104,9 +99,7 @@ def training_curves(
     return fig, axes
 
 
-def gradient_norms(
-    norms: Mapping[str, Sequence[float]], *, ax: Axes | None = None
-) -> Axes:
+def gradient_norms(norms: Curves, *, ax: Ax = None) -> Axes:
     """Size of the gradient from the first layer to the last, on a log scale.
 
     Parameters
@@ -132,11 +125,7 @@ def gradient_norms(
 
 
 def confusion_matrix(
-    matrix: np.ndarray,
-    class_names: Sequence[str],
-    *,
-    cells: str = "both",
-    ax: Axes | None = None,
+    matrix: ndarray, class_names: Names, *, cells: str = "both", ax: Ax = None
 ) -> Axes:
     """Confusion matrix: row = true class, column = predicted class.
 
@@ -161,8 +150,7 @@ def confusion_matrix(
     matrix, k = np.asarray(matrix), len(class_names)
     if matrix.shape != (k, k):
         raise ValueError(
-            f"`matrix` must be ({k}, {k}), as there are {k} class names; received "
-            f"{matrix.shape}."
+            f"`matrix` must be ({k}, {k}) for {k} class names; received {matrix.shape}."
         )
     patterns = {"both": "{0:,}\n{1:.0%}", "count": "{0:,}", "percent": "{1:.0%}"}
     if cells not in patterns:
@@ -185,9 +173,7 @@ def confusion_matrix(
     return ax
 
 
-def class_scores(
-    table: Mapping[str, Mapping[str, float] | float], *, ax: Axes | None = None
-) -> Axes:
+def class_scores(table: Table, *, ax: Ax = None) -> Axes:
     """Precision, recall and F1 score of every class, as bars with their values.
 
     Parameters
@@ -197,8 +183,7 @@ def class_scores(
     ax
         Where to draw.
     """
-    summary = ("accuracy", "macro avg", "weighted avg")
-    names = [row for row in table if row not in summary]
+    names = [*table][:-3]
     places = np.arange(len(names))
     ax = _style.axes_or_new(ax, 5.4, 0.72 * len(names) + 0.9)
     for score, label, colour, shift in (
@@ -216,7 +201,7 @@ def class_scores(
     return _style.plain(ax, xlim=(0, 1.1), xticks=np.linspace(0, 1, 6))
 
 
-def reliability(bins: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Axes:
+def reliability(bins: Mapping[str, ndarray], *, ax: Ax = None) -> Axes:
     """Reliability diagram: accuracy of the predictions made with each confidence.
 
     A perfectly calibrated network stands on the diagonal; below it, it is too sure.
@@ -230,9 +215,8 @@ def reliability(bins: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Ax
     """
     ax = _style.axes_or_new(ax, 5, 4.4)
     edges, filled = bins["edges"], bins["count"] > 0
-    sure, right, count = (
-        bins[key][filled] for key in ("confidence", "accuracy", "count")
-    )
+    keys = ("confidence", "accuracy", "count")
+    sure, right, count = (bins[key][filled] for key in keys)
     centres, width = (edges[:-1] + edges[1:])[filled] / 2, edges[1] - edges[0]
     light = {"color": "#9cc9e6", "edgecolor": "white"}
     ax.bar(centres, right, width, **light, label="accuracy of the bin")
@@ -242,16 +226,16 @@ def reliability(bins: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Ax
     for x, n in zip(centres, count, strict=True):
         ax.text(x, 0.015, f"{n:,}", ha="center", va="bottom", fontsize=9, rotation=90)
     ax.legend(frameon=False, fontsize=9, loc="upper left")
-    words = {"xlabel": "confidence", "ylabel": "accuracy"}
-    return _style.plain(ax, xlim=(0, 1), ylim=(0, 1.02), **words)
+    ax.set(xlabel="confidence", ylabel="accuracy")
+    return _style.plain(ax, xlim=(0, 1), ylim=(0, 1.02))
 
 
 def probability_bars(
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
+    probabilities: ndarray,
+    class_names: Names,
     *,
     label: int | None = None,
-    ax: Axes | None = None,
+    ax: Ax = None,
 ) -> Axes:
     """The network's answer for one picture: a bar for every class.
 
@@ -266,14 +250,15 @@ def probability_bars(
     ax
         Where to draw.
     """
-    probabilities, k = np.asarray(probabilities), len(class_names)
-    if probabilities.shape != (k,):
+    shape, k = np.shape(probabilities), len(class_names)
+    if shape != (k,):
         raise ValueError(
-            f"`probabilities` must be ({k},), one for each class name; received "
-            f"{probabilities.shape}."
+            f"`probabilities` must be ({k},) for {k} class names; received {shape}."
         )
     ax = _style.axes_or_new(ax, 4.4, 0.34 * k + 0.6)
-    colours = np.where(np.arange(k) == probabilities.argmax(), _style.BLUE, _style.PALE)
+    colours = np.where(
+        np.arange(k) == np.argmax(probabilities), _style.BLUE, _style.PALE
+    )
     names = [f"{n} (true)" if c == label else n for c, n in enumerate(class_names)]
     bars = ax.barh(np.arange(k), probabilities, color=colours)
     ax.bar_label(bars, [f"{p:.1%}" for p in probabilities], padding=4, fontsize=9)

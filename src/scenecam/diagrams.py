@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib import patches
+from matplotlib import colormaps, patches
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
+from numpy import ndarray
 
-from scenecam._style import BLUE, GREY, INK, ORANGE, VERMILION
+from scenecam._style import BLUE, GREY, INK, ORANGE, VERMILION, Ax, Names, axes_or_new
 
 # Kind of layer -> (fill, edge). Text stands on the fill, so that is always pale.
 STYLES = {
@@ -46,10 +47,7 @@ IMAGENET_RESULTS = (
 
 
 def cnn_pipeline(
-    *,
-    image: np.ndarray | None = None,
-    class_names: Sequence[str] = _SCENES,
-    ax: Axes | None = None,
+    *, image: ndarray | None = None, class_names: Names = _SCENES, ax: Ax = None
 ) -> Axes:
     """From the picture to the classes: convolution, pooling, flatten, dense.
 
@@ -63,6 +61,7 @@ def cnn_pipeline(
         Where to draw.
     """
     ax = _canvas(ax, 6.4, 3.3)
+    middle = 1.9
     # x of the front edge, thickness, height, kind, number of maps
     blocks = (
         (0.12, 0.04, 1.25, "data", 1),
@@ -71,19 +70,17 @@ def cnn_pipeline(
         (2.78, 0.36, 0.72, "conv", 9),
         (3.64, 0.36, 0.40, "pool", 9),
     )
-    middle = 1.9
-    corners = [_cuboid(ax, middle, *block) for block in blocks]
-    _on_face(ax, _sea() if image is None else image, corners[0])
-    _window(ax, corners[0], (blocks[1][0], middle + 0.05 * blocks[1][2]))
+    face, *_ = [_cuboid(ax, middle, *block) for block in blocks]
+    _on_face(ax, _sea() if image is None else image, face, (1.12, middle + 0.0625))
     # The flattened numbers, one under the other, and the dense layer behind them.
     x, top, cell = 4.52, middle + 0.78, 0.12
     for i in range(13):
-        _rect(ax, x, top - (i + 1) * cell, 0.13, cell, "data", lw=0.8)
+        _shape(ax, patches.Rectangle((x, top - (i + 1) * cell), 0.13, cell), lw=0.8)
     starts = np.linspace(top - 0.06, top - 1.5, 5)
     ys = np.linspace(top - 0.12, top - 1.44, len(class_names))
     for y, name in zip(ys, class_names, strict=True):
         _line(ax, (x + 0.13, 5.33), (starts, np.full(5, y)), "#c3c9d1", lw=0.6)
-        _circle(ax, 5.4, y, 0.085, "dense")
+        _shape(ax, patches.Circle((5.4, y), 0.085), "dense")
         _label(ax, 5.53, y, name, ha="left", size=9.5)
     # Names of the things above, of the steps that make them below.
     above = ("picture", "feature maps", "more,\nsmaller maps", "numbers", "classes")
@@ -98,7 +95,7 @@ def cnn_pipeline(
     return ax
 
 
-def skip_connection(*, ax: Axes | None = None) -> Axes:
+def skip_connection(*, ax: Ax = None) -> Axes:
     """A residual block: what the layers compute is added to what came in.
 
     Notes
@@ -110,8 +107,7 @@ def skip_connection(*, ax: Axes | None = None) -> Axes:
     x, corner, edge = 1.9, 3.3, STYLES["pool"][1]
     _label(ax, x, 3.9, "$x$", size=14)
     _arrow(ax, (x, 3.72), (x, 3.22))
-    layers = [("weight layer", "conv")] * 2
-    _column(ax, x, (3.0, 2.14), layers, 1.6, height=0.42)
+    _column(ax, x, (3.0, 2.14), [("weight layer", "conv")] * 2, 1.6, height=0.42)
     _arrow(ax, (x, 1.93), (x, 1.42))
     _plus(ax, x, 1.25, 0.17)
     _arrow(ax, (x, 1.08), (x, 0.56))
@@ -128,7 +124,7 @@ def skip_connection(*, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def network_overview(*, stages: int = 4, ax: Axes | None = None) -> Axes:
+def network_overview(*, stages: int = 4, ax: Ax = None) -> Axes:
     """The report's network: a stem, res-blocks, and the classifier.
 
     Parameters
@@ -163,7 +159,7 @@ def network_overview(*, stages: int = 4, ax: Axes | None = None) -> Axes:
     opened = [ys[4] + half, ys[4] - half], [top, top - 2]
     _line(ax, (x + 1.15, left), opened, GREY, lw=0.9, ls=(0, (4, 3)))
     dashed = {"facecolor": "#fbfcfd", "edgecolor": GREY, "ls": "--", "lw": 1}
-    _rect(ax, left, top - 2, right - left, 2, zorder=1, **dashed)
+    _shape(ax, patches.Rectangle((left, top - 2), right - left, 2), zorder=1, **dashed)
     centre = (left + right) / 2
     _label(ax, centre, top - 0.2, "a res-block", weight="bold")
     inner = [("convolution block", "conv"), *[("identity block", "block")] * 2]
@@ -171,22 +167,20 @@ def network_overview(*, stages: int = 4, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def residual_blocks(*, ax: Axes | None = None) -> Axes:
+def residual_blocks(*, ax: Ax = None) -> Axes:
     """Convolution block and identity block side by side, with their two paths."""
     ax = _canvas(ax, 6.3, 6.0)
     one, three = ("convolution 1 × 1", "conv"), ("convolution 3 × 3", "conv")
     norm, pool = ("batch norm.", "norm"), ("max-pooling", "pool")
     norm_relu = ("batch norm., ReLU", "norm")
     main = [norm_relu, three, norm_relu, one, norm]
-    ways = (
+    _line(ax, [3.4, 3.4], [0.15, 5.85], "#d5d9de", lw=1)
+    top, plus, half, edge = 5.3, 0.95, 0.18, STYLES["pool"][1]
+    layer, short_path = {"height": 2 * half, "size": 9.5}, {"color": edge, "lw": 1.6}
+    for title, x, short_x, layers, short in (
         ("convolution block", 0.95, 2.52, [one, pool, *main], [one, pool, norm]),
         ("identity block", 4.45, 6.0, [one, *main], []),
-    )
-    _line(ax, [3.4, 3.4], [0.15, 5.85], "#d5d9de", lw=1)
-    top, plus, half = 5.3, 0.95, 0.18
-    short_path = {"color": STYLES["pool"][1], "lw": 1.6}
-    layer = {"height": 2 * half, "size": 9.5}
-    for title, x, short_x, layers, short in ways:
+    ):
         _label(ax, (x + short_x) / 2, 5.82, title, size=11.5, weight="bold")
         _label(ax, x, top + 0.2, "$x$", size=13)
         ys = np.linspace(top - 0.55, plus + 0.55, len(layers))
@@ -196,24 +190,20 @@ def residual_blocks(*, ax: Axes | None = None) -> Axes:
         _plus(ax, x, plus, 0.15)
         _arrow(ax, (x, plus - 0.15), (x, 0.59))
         _box(ax, x, 0.42, 0.8, 0.34, "ReLU", "relu", size=9.5)
-        start = [(x, top - 0.14), (short_x, top - 0.14)]
-        end = [(short_x, plus), (x + 0.15, plus)]
-        words = {"size": 9.5, "color": short_path["color"]}
+        way = [(x, top - 0.14), (short_x, top - 0.14)]
+        words, shift, align = "short\npath:\n$x$ itself", -0.12, "right"
         if short:
             # Beside the layers of the main path that do the same.
-            _arrow(ax, *start, (short_x, ys[0] + half), **short_path)
-            color = short_path["color"]
-            _column(ax, short_x, ys[:3], short, 1.42, color=color, **layer)
-            _arrow(ax, (short_x, ys[2] - half), *end, **short_path)
-            _label(ax, short_x + 0.1, 2.1, "short\npath", ha="left", **words)
-        else:
-            _arrow(ax, *start, *end, **short_path)
-            text = "short\npath:\n$x$ itself"
-            _label(ax, short_x - 0.12, 2.1, text, ha="right", **words)
+            _arrow(ax, *way, (short_x, ys[0] + half), **short_path)
+            _column(ax, short_x, ys[:3], short, 1.42, color=edge, **layer)
+            way = [(short_x, ys[2] - half)]
+            words, shift, align = "short\npath", 0.1, "left"
+        _arrow(ax, *way, (short_x, plus), (x + 0.15, plus), **short_path)
+        _label(ax, short_x + shift, 2.1, words, ha=align, size=9.5, color=edge)
     return ax
 
 
-def depth_chart(*, ax: Axes | None = None) -> Axes:
+def depth_chart(*, ax: Ax = None) -> Axes:
     """Error on ImageNet above, number of layers below, year by year.
 
     Notes
@@ -226,28 +216,23 @@ def depth_chart(*, ax: Axes | None = None) -> Axes:
     2013 is Clarifai's, grown out of ZFNet (Zeiler and Fergus 2014). All are ensembles.
     """
     ax = _canvas(ax, 6.3, 4.7)
-    zero, gap, per_cent, per_layer = 2.0, 0.6, 1.8 / 28.2, 1.6 / 152
     for i, (name, year, layers, error) in enumerate(IMAGENET_RESULTS):
-        x, half = 0.62 + i * 0.86, 0.28
-        bar = {"facecolor": BLUE if layers else "#9aa3ad", "edgecolor": "none"}
-        _rect(ax, x - half, zero + gap, 2 * half, error * per_cent, **bar)
-        top = zero + gap + error * per_cent
-        _label(ax, x, top + 0.12, f"{error:g} %", weight="bold")
-        _label(ax, x, zero + gap / 2, f"{name}\n{year}", size=9.5, linespacing=1.05)
-        foot = zero - (layers or 0) * per_layer
+        x, tall, deep = 0.62 + i * 0.86, error * 1.8 / 28.2, (layers or 0) * 1.6 / 152
+        ax.bar(x, tall, 0.56, 2.6, color=BLUE if layers else "#9aa3ad", zorder=3)
+        _label(ax, x, 2.6 + tall + 0.12, f"{error:g} %", weight="bold")
+        _label(ax, x, 2.3, f"{name}\n{year}", size=9.5, linespacing=1.05)
         if layers:
-            bar["facecolor"] = ORANGE
-            _rect(ax, x - half, foot, 2 * half, zero - foot, **bar)
+            ax.bar(x, deep, 0.56, 2 - deep, color=ORANGE, zorder=3)
             # A line for each layer shows the depth as what it is: a pile.
-            ys = zero - np.arange(1, layers) * per_layer
-            _line(ax, (x - half, x + half), (ys, ys), "white", lw=0.25, zorder=4)
-        _label(ax, x, foot - 0.13, f"{layers} layers" if layers else "shallow")
+            ys = 2 - deep * np.arange(1, layers) / layers
+            _line(ax, (x - 0.28, x + 0.28), (ys, ys), "white", lw=0.25, zorder=4)
+        _label(ax, x, 1.87 - deep, f"{layers} layers" if layers else "shallow")
     _label(ax, 3.2, 4.3, "top-5 error on ImageNet", size=11, ha="left", color=BLUE)
     _label(ax, 3.2, 0.6, "layers with weights", size=11, ha="left", color="#b06f00")
     return ax
 
 
-def grad_cam_steps(*, ax: Axes | None = None) -> Axes:
+def grad_cam_steps(*, ax: Ax = None) -> Axes:
     r"""Draw the six steps from a picture to its superimposed heatmap.
 
     Notes
@@ -269,12 +254,13 @@ def grad_cam_steps(*, ax: Axes | None = None) -> Axes:
     x, y = choose
     for i, value in enumerate((0.35, 0.2, 0.5, 0.3, 1.0, 0.15)):
         kind = "dense" if value == 1 else "data"
-        _rect(ax, x - 0.45, y + 0.42 - 0.15 * i, 0.85 * value, 0.11, kind, lw=0.8)
+        bar = patches.Rectangle((x - 0.45, y + 0.42 - 0.15 * i), 0.85 * value, 0.11)
+        _shape(ax, bar, kind, lw=0.8)
     _label(ax, x + 0.5, y - 0.12, "$y^c$", size=11, color=STYLES["dense"][1])
 
     x, y = derive
     _map(ax, maps[0], x - 0.42, y + 0.07, 0.55)
-    _circle(ax, x + 0.5, y + 0.07, 0.14, "dense")
+    _shape(ax, patches.Circle((x + 0.5, y + 0.07), 0.14), "dense")
     _label(ax, x + 0.5, y + 0.07, "$y^c$")
     _arrow(ax, (x - 0.12, y + 0.2), (x + 0.35, y + 0.15), lw=1, color=GREY)
     _arrow(ax, (x + 0.35, y - 0.02), (x - 0.12, y - 0.1), lw=1.8, color=VERMILION)
@@ -287,7 +273,7 @@ def grad_cam_steps(*, ax: Axes | None = None) -> Axes:
         _label(ax, x + 0.02, place, "×", size=11)
 
     _map(ax, total, add[0], add[1] + 0.07, 0.95)
-    glow = plt.get_cmap("inferno")(total / total.max())[..., :3]
+    glow = colormaps["inferno"](total / total.max())[..., :3]
     _picture(ax, _sea(), lay[0], lay[1] + 0.07, 0.95)
     _picture(ax, glow, lay[0], lay[1] + 0.07, 0.95, alpha=0.5)
     return ax
@@ -307,16 +293,15 @@ def _six_frames(ax: Axes) -> list[tuple[float, float]]:
     centres = [(0.99 + (i % 3) * 2.16, 3.72 - (i // 3) * 2.46) for i in range(6)]
     for i, ((x, y), (title, caption)) in enumerate(zip(centres, steps, strict=True)):
         _box(ax, x, y, wide, high, "", "data", facecolor="#fbfcfd")
-        _circle(ax, x - 0.7, y + 0.86, 0.13, facecolor=BLUE, edgecolor=BLUE)
+        _shape(ax, patches.Circle((x - 0.7, y + 0.86), 0.13), color=BLUE)
         _label(ax, x - 0.7, y + 0.855, str(i + 1), weight="bold", color="white")
         _label(ax, x - 0.5, y + 0.86, title, weight="bold", ha="left")
         _label(ax, x, y - 0.76, caption, size=9.5)
     for (x, y), (next_x, next_y) in pairwise(centres):
         way = [(x + wide / 2, y), (next_x - wide / 2, y)]
         if y != next_y:
-            turn = (y + next_y) / 2
-            way = [(x, y - high / 2), (x, turn), (next_x, turn)]
-            way.append((next_x, next_y + high / 2))
+            turn, end = (y + next_y) / 2, (next_x, next_y + high / 2)
+            way = [(x, y - high / 2), (x, turn), (next_x, turn), end]
         _arrow(ax, *way, lw=1.8)
     return centres
 
@@ -325,7 +310,7 @@ def receptive_field(
     *,
     kernels: Sequence[int] = (3, 3, 3),
     strides: Sequence[int] | None = None,
-    ax: Axes | None = None,
+    ax: Ax = None,
 ) -> Axes:
     """What one unit sees, layer below layer, along one row of pixels.
 
@@ -359,58 +344,52 @@ def receptive_field(
         seen.append((seen[-1] - 1) * stride + kernel)
     if seen[-1] > 41:
         raise ValueError(
-            "`kernels` and `strides` may see at most 41 pixels in a drawing; received "
-            f"a field of {seen[-1]}. Take fewer layers."
+            f"`kernels` may see at most 41 pixels; received a field of {seen[-1]}."
         )
-    layers, step, middle = len(kernels), 0.8, 2.75
+    layers, middle = len(kernels), 2.75
     cell = min(0.34, 3.7 / (seen[-1] + 2))
     half = cell * 0.43
-    ax = _canvas(ax, 5.9, (layers + 1) * step - 0.15)
+    ys = 0.3 + 0.8 * np.arange(layers, -1, -1)
+    ax = _canvas(ax, 5.9, ys[0] + 0.35)
     # Distance of neighbours in each row, in inches.
     jumps = [prod(strides[: layers - depth]) * cell for depth in range(layers + 1)]
-    for depth, (count, jump) in enumerate(zip(seen, jumps, strict=True)):
-        y = 0.3 + (layers - depth) * step
+    names = [*(f"layer {layers - depth}" for depth in range(layers)), "pixels"]
+    for y, name, count, jump in zip(ys, names, seen, jumps, strict=True):
         # Neighbours to fill the row up to the width of the pixels below.
         extra = max(1, int(((seen[-1] + 2) * cell / jump - count) // 2))
         for i in range(-extra, count + extra):
-            x = middle + (i - (count - 1) / 2) * jump
-            look = ("conv", 1.2) if 0 <= i < count else ("data", 0.6)
-            _rect(ax, x - half, y - half, 2 * half, 2 * half, look[0], lw=look[1])
-        name, unit = f"layer {layers - depth}", "unit"
-        if depth == layers:
-            name, unit = "pixels", "pixel"
+            corner = (middle + (i - (count - 1) / 2) * jump - half, y - half)
+            kind, width = ("conv", 1.2) if 0 <= i < count else ("data", 0.6)
+            _shape(ax, patches.Rectangle(corner, 2 * half, 2 * half), kind, lw=width)
         _label(ax, 0.1, y, name, size=10.5, ha="left", weight="bold")
-        text = f"sees {count} {unit}{'s' * (count > 1)}" if depth else "1 unit"
+        unit = ("pixel" if name == "pixels" else "unit") + "s" * (count > 1)
+        text = "1 unit" if name == names[0] else f"sees {count} {unit}"
         _label(ax, 5.75, y, text, ha="right")
-        if depth:
-            above = (seen[depth - 1] - 1) / 2 * jumps[depth - 1] + half
-            below = (count - 1) / 2 * jump + half
-            sides = np.array([[above, below], [-above, -below]]).T + middle
-            ends = (y + step - half, y + half)
-            style = {"lw": 1, "ls": (0, (3, 2))}
-            _line(ax, sides, ends, STYLES["conv"][1], **style)
+    # Dashed, from each row to the next: what the units above see.
+    reach = (np.array(seen) - 1) / 2 * jumps + half
+    for xs in (middle + reach, middle - reach):
+        ends = (xs[:-1], xs[1:]), (ys[:-1] - half, ys[1:] + half)
+        _line(ax, *ends, STYLES["conv"][1], lw=1, ls=(0, (3, 2)))
     return ax
 
 
 # The hand that draws ------------------------------------------------------------------
 
 
-def _canvas(ax: Axes | None, width: float, height: float) -> Axes:
+def _canvas(ax: Ax, width: float, height: float) -> Axes:
     """A blank white sheet of `width` by `height` inches, drawn on in inches."""
-    if ax is None:
-        fig = plt.figure(figsize=(width, height), facecolor="white")
-        ax = fig.add_axes((0, 0, 1, 1))
-    ax.set_facecolor("white")
+    whole = {"left": 0, "right": 1, "bottom": 0, "top": 1}
+    ax = axes_or_new(ax, width, height, layout="none", gridspec_kw=whole)
     ax.set(xlim=(0, width), ylim=(0, height), aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.set_autoscale_on(False)
     return ax
 
 
-def _label(ax: Axes, x: float, y: float, text: str, *, size=10, **style) -> None:
+def _label(ax: Axes, x: float, y: float, text: str, **style) -> None:
     """Text at a place, centred if nothing else is said."""
-    style = {"ha": "center", "va": "center", "color": INK, "zorder": 6} | style
-    ax.text(x, y, text, fontsize=size, **style)
+    look = {"ha": "center", "va": "center", "color": INK, "size": 10, "zorder": 6}
+    ax.text(x, y, text, **look | style)
 
 
 def _line(ax: Axes, xs, ys, color: str, **style) -> None:
@@ -418,47 +397,34 @@ def _line(ax: Axes, xs, ys, color: str, **style) -> None:
     ax.plot(xs, ys, color=color, **{"zorder": 1} | style)
 
 
-def _patch(ax: Axes, patch: patches.Patch, kind: str = "data", **style) -> None:
+def _shape(ax: Axes, patch: patches.Patch, kind: str = "data", **style) -> None:
     """A shape in the colours of a kind of layer, if nothing else is said."""
     face, edge = STYLES[kind]
-    look = {"facecolor": face, "edgecolor": edge, "lw": 1.3, "zorder": 3}
-    patch.set(**look | style)
-    ax.add_patch(patch)
+    patch.set(facecolor=face, edgecolor=edge, lw=1.3, zorder=3)
+    ax.add_patch(patch).set(**style)
 
 
 def _box(ax: Axes, x, y, width, height, text: str, kind: str, *, size=10, **style):
     """A rounded box around (x, y) with its text."""
     corner, rounded = (x - width / 2, y - height / 2), "round,pad=0,rounding_size=0.07"
     box = patches.FancyBboxPatch(corner, width, height, boxstyle=rounded)
-    _patch(ax, box, kind, **style)
+    _shape(ax, box, kind, **style)
     _label(ax, x, y, text, size=size)
-
-
-def _rect(ax: Axes, x, y, width, height, kind: str = "data", **style) -> None:
-    """A plain rectangle with its lower left corner at (x, y)."""
-    _patch(ax, patches.Rectangle((x, y), width, height), kind, **style)
-
-
-def _circle(ax: Axes, x, y, radius, kind: str = "data", **style) -> None:
-    """A circle around (x, y)."""
-    _patch(ax, patches.Circle((x, y), radius), kind, zorder=4, **style)
 
 
 def _plus(ax: Axes, x: float, y: float, radius: float) -> None:
     """The sum of two paths."""
-    _circle(ax, x, y, radius, facecolor="white", edgecolor=INK)
-    arm = radius * 0.55
-    _line(ax, [x - arm, x + arm], [y, y], INK, lw=1.8, zorder=5)
-    _line(ax, [x, x], [y - arm, y + arm], INK, lw=1.8, zorder=5)
+    circle = patches.Circle((x, y), radius)
+    _shape(ax, circle, facecolor="white", edgecolor=INK, zorder=4)
+    arms = 0.55 * radius * np.array([[-1, 0], [1, 0]])
+    _line(ax, x + arms, y + arms[:, ::-1], INK, lw=1.8, zorder=5)
 
 
 def _arrow(ax: Axes, *points: tuple[float, float], color=INK, lw=1.4) -> None:
     """An arrow around corners that ends exactly at the last point."""
-    bent = {"solid_joinstyle": "round", "zorder": 3.2}
-    _line(ax, *zip(*points[:-1], strict=True), color, lw=lw, **bent)
-    head = {"arrowstyle": "-|>", "mutation_scale": 9 + lw, "shrinkA": 0, "shrinkB": 0}
-    arrow = patches.FancyArrowPatch(*points[-2:], **head)
-    _patch(ax, arrow, facecolor=color, edgecolor=color, lw=lw, zorder=3.2)
+    head = {"arrowstyle": "-|>", "mutation_scale": 9 + lw}
+    arrow = patches.FancyArrowPatch(path=Path(points), **head)
+    _shape(ax, arrow, color=color, lw=lw, zorder=3.2)
 
 
 def _column(ax, x, ys, layers, width, *, height=0.34, size=10, color=INK) -> None:
@@ -471,64 +437,57 @@ def _column(ax, x, ys, layers, width, *, height=0.34, size=10, color=INK) -> Non
 
 def _cuboid(
     ax: Axes, middle: float, x: float, thick: float, height: float, kind: str, maps: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A block of maps seen from the side; returns its large face: a corner, two edges.
+) -> Affine2D:
+    """A block of maps seen from the side; returns how its large face lies askew.
 
     The thickness stands for the channels, the large face for height and width.
     """
     face, edge = STYLES[kind]
     back = np.array([0.36, 0.26]) * height
-    front = np.array([[0, 0], [thick, 0], [thick, height], [0, height]])
-    front += [x, middle - height / 2]
-    roof = np.array([front[3], front[2], front[2] + back, front[3] + back])
-    side = np.array([front[1], front[1] + back, front[2] + back, front[2]])
-    style = {"lw": 1.1, "joinstyle": "round"}
-    for corners, shade in ((front, 0.86), (roof, 0.93), (side, 1.0)):
-        colour = np.array(to_rgb(face)) * shade
-        _patch(ax, patches.Polygon(corners), kind, facecolor=colour, **style)
+    along, up = np.array([[thick, 0], [0, height]])
+    corner = np.array([x, middle - height / 2])
+    for start, one, other, shade in (
+        (corner, along, up, 0.86),
+        (corner + up, along, back, 0.93),
+        (corner + along, back, up, 1.0),
+    ):
+        side = patches.Polygon([start, start + one, start + one + other, start + other])
+        colour = shade * np.array(to_rgb(face))
+        _shape(ax, side, kind, facecolor=colour, lw=1.1, joinstyle="round")
     # The joints between one map and the next, up the front and over the roof.
     for i in range(1, maps):
-        joint = np.array([front[0], front[3], roof[3]]) + [thick * i / maps, 0]
+        joint = np.array([0 * up, up, up + back]) + corner + along * i / maps
         _line(ax, *joint.T, edge, lw=0.6, zorder=3)
-    return side[0], side[1] - side[0], side[3] - side[0]
+    return Affine2D(np.array([[*back, 0], [*up, 0], [*(corner + along), 1]]).T)
 
 
-def _on_face(ax: Axes, image: np.ndarray, face: tuple[np.ndarray, ...]) -> None:
-    """A picture laid askew on the large face of a cuboid."""
-    corner, across, up = face
-    askew = Affine2D(np.array([[*across, 0], [*up, 0], [*corner, 1]]).T)
+def _on_face(ax: Axes, image: ndarray, askew: Affine2D, target) -> None:
+    """A picture on a cuboid, with a kernel's window and the place that it fills."""
     drawn = ax.imshow(image, extent=(0, 1, 0, 1), zorder=3.5, aspect="equal")
     drawn.set_transform(askew + ax.transData)
-
-
-def _window(ax: Axes, face: tuple[np.ndarray, ...], target) -> None:
-    """A kernel's window on the picture, and the place of the map that it fills."""
-    corner, across, up = face
-    around = ((0.5, 0.4), (0.85, 0.4), (0.85, 0.7), (0.5, 0.7))
-    window = [corner + u * across + v * up for u, v in around]
-    style = {"facecolor": "none", "edgecolor": VERMILION, "lw": 1.8, "zorder": 5}
-    _patch(ax, patches.Polygon(window), **style)
-    for point in window[1:3]:
+    corners = askew.transform([(0.5, 0.4), (0.85, 0.4), (0.85, 0.7), (0.5, 0.7)])
+    window = patches.Polygon(corners)
+    _shape(ax, window, facecolor="none", edgecolor=VERMILION, lw=1.8, zorder=5)
+    for point in corners[1:3]:
         _line(ax, *zip(point, target, strict=True), VERMILION, lw=1, zorder=5)
 
 
-def _picture(ax: Axes, image: np.ndarray, x, y, size, **style) -> None:
+def _picture(ax: Axes, image: ndarray, x, y, size, **style) -> None:
     """A small picture around (x, y)."""
-    half = size / 2
-    extent = (x - half, x + half, y - half, y + half)
+    extent = (x - size / 2, x + size / 2, y - size / 2, y + size / 2)
     style = {"interpolation": "bilinear", "aspect": "equal", "zorder": 4} | style
     ax.imshow(image, extent=extent, **style)
 
 
-def _map(ax: Axes, values: np.ndarray, x, y, size) -> None:
+def _map(ax: Axes, values: ndarray, x, y, size) -> None:
     """A small map of squares around (x, y), in a frame."""
     scale = {"cmap": "inferno", "vmin": 0, "vmax": np.abs(values).max()}
     _picture(ax, values, x, y, size, interpolation="nearest", **scale)
-    frame = {"facecolor": "none", "edgecolor": INK, "lw": 1.2, "zorder": 5}
-    _rect(ax, x - size / 2, y - size / 2, size, size, **frame)
+    frame = patches.Rectangle((x - size / 2, y - size / 2), size, size)
+    _shape(ax, frame, facecolor="none", edgecolor=INK, lw=1.2, zorder=5)
 
 
-def _sea(size: int = 96) -> np.ndarray:
+def _sea(size: int = 96) -> ndarray:
     """A little picture of sun and sea, float (size, size, 3) in [0, 1]."""
     y, x = np.mgrid[:size, :size] / (size - 1)
     horizon = 0.52
@@ -536,21 +495,19 @@ def _sea(size: int = 96) -> np.ndarray:
     # Waves lie closer together towards the horizon.
     wave = np.sin(34 * depth**0.6 + 1.2 * np.sin(7 * x + 9 * depth))
     wave *= 0.05 + 0.05 * depth
-    sky = np.stack([0.56 + 0.5 * y, 0.76 + 0.2 * y, 0.95 - 0.1 * y], axis=-1)
+    image = np.stack([0.56 + 0.5 * y, 0.76 + 0.2 * y, 0.95 - 0.1 * y], axis=-1)
     water = np.stack([0.08 + wave, 0.38 + wave - 0.1 * depth, 0.58 + wave], axis=-1)
-    water -= 0.12 * depth[..., None]
-    image = np.where((y > horizon)[..., None], water, sky)
-    shine = np.exp(-(((x - 0.68) / (0.05 + 0.1 * depth)) ** 2)) * (wave > 0)
-    image = np.where(
-        ((shine > 0.5) & (y > horizon))[..., None], (1.0, 0.88, 0.6), image
-    )
+    image[y > horizon] = (water - 0.12 * depth[..., None])[y > horizon]
+    # The width of the sun's trail, where exp(-u^2) > 1/2.
+    trail = abs(x - 0.68) < np.sqrt(np.log(2)) * (0.05 + 0.1 * depth)
+    image[trail & (wave > 0) & (y > horizon)] = (1.0, 0.88, 0.6)
     image[np.hypot(x - 0.68, y - 0.26) < 0.11] = (1.0, 0.86, 0.42)
     hill = horizon - 0.2 * np.exp(-(((x - 0.12) / 0.2) ** 2))
     image[(y <= horizon) & (y > hill)] = (0.27, 0.38, 0.36)
     return np.clip(image, 0, 1)
 
 
-def _maps(size: int = 7) -> np.ndarray:
+def _maps(size: int = 7) -> ndarray:
     """Three little feature maps of the sea: water, sun, shore."""
     y, x = np.mgrid[:size, :size] / (size - 1)
     water = np.exp(-(((y - 0.85) / 0.28) ** 2)) * (0.8 + 0.2 * np.sin(9 * x))

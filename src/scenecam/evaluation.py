@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy import ndarray
 from scipy import optimize, special, stats
 from sklearn import metrics
 
+Names = Sequence[str]  # of class 0, 1, ...
 # Name of a row -> the scores of one class, or of all; of "accuracy" a single number.
 Table = dict[str, dict[str, float] | float]
 
@@ -34,7 +36,7 @@ class ConfusedPair(NamedTuple):
 
 
 def accuracy_interval(
-    labels: np.ndarray, predictions: np.ndarray, *, confidence: float = 0.95
+    labels: ndarray, predictions: ndarray, *, confidence: float = 0.95
 ) -> tuple[float, float, float]:
     """Share of right predictions with Wilson's score interval: value, low and high end.
 
@@ -61,7 +63,7 @@ def accuracy_interval(
 
 
 def bootstrap_interval(
-    *arrays: np.ndarray,
+    *arrays: ndarray,
     statistic: Callable[..., float] = np.mean,
     confidence: float = 0.95,
     repeats: int = 2000,
@@ -95,12 +97,11 @@ def bootstrap_interval(
     Statistics 7(1), 1-26. `scipy.stats.bootstrap` draws the same pictures, but refuses
     a single one.
     """
-    data = [np.atleast_1d(array) for array in arrays]
-    lengths = [len(array) for array in data]
+    data = [*map(np.atleast_1d, arrays)]
+    lengths = [*map(len, data)]
     if len(set(lengths)) != 1 or not lengths[0]:
         raise ValueError(
-            "`arrays` must have one entry per picture, as many in each and at least 1; "
-            f"received lengths {lengths}."
+            f"`arrays` must be of one length of at least 1; received lengths {lengths}."
         )
     _check_confidence(confidence)
     if repeats < 1:
@@ -118,9 +119,7 @@ def bootstrap_interval(
     return float(statistic(*data)), float(low), float(high)
 
 
-def confusion(
-    *, labels: np.ndarray, predictions: np.ndarray, num_classes: int
-) -> np.ndarray:
+def confusion(*, labels: ndarray, predictions: ndarray, num_classes: int) -> ndarray:
     """Confusion matrix: row = true class, column = predicted class.
 
     It is int64 of shape (num_classes, num_classes), with a row also for a class that no
@@ -131,7 +130,7 @@ def confusion(
 
 
 def classification_table(
-    *, labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]
+    *, labels: ndarray, predictions: ndarray, class_names: Names
 ) -> Table:
     """Precision, recall, F1 score and support of every class, to print by `table_text`.
 
@@ -146,11 +145,10 @@ def classification_table(
     """
     names = _check_names(class_names)
     labels, predictions = _check_pair(labels, predictions, len(names))
-    scores = metrics.precision_recall_fscore_support(
-        labels, predictions, labels=range(len(names)), zero_division=0
+    classes = {"labels": range(len(names)), "target_names": names}
+    return metrics.classification_report(
+        labels, predictions, **classes, zero_division=0, output_dict=True
     )
-    classes = dict(zip(names, map(_row, np.transpose(scores)), strict=True))
-    return with_summary(classes, float((labels == predictions).mean()))
 
 
 def with_summary(classes: dict[str, dict[str, float]], accuracy: float) -> Table:
@@ -163,12 +161,9 @@ def with_summary(classes: dict[str, dict[str, float]], accuracy: float) -> Table
     table = {**classes, "accuracy": accuracy}
     for name, weights in (("macro avg", None), ("weighted avg", rows[:, -1])):
         means = np.average(rows[:, :-1], axis=0, weights=weights)
-        table[name] = _row([*means, rows[:, -1].sum()])
+        row = [*means.tolist(), float(rows[:, -1].sum())]
+        table[name] = dict(zip(_COLUMNS, row, strict=True))
     return table
-
-
-def _row(values: Sequence[float]) -> dict[str, float]:
-    return dict(zip(_COLUMNS, map(float, values), strict=True))
 
 
 def table_text(table: Table, *, digits: int = 2, markdown: bool = False) -> str:
@@ -190,8 +185,8 @@ def table_text(table: Table, *, digits: int = 2, markdown: bool = False) -> str:
 
 
 def confused_pairs(
-    matrix: np.ndarray,
-    class_names: Sequence[str],
+    matrix: ndarray,
+    class_names: Names,
     *,
     directed: bool = True,
     count: int | None = None,
@@ -219,8 +214,7 @@ def confused_pairs(
     matrix, names, k = np.asarray(matrix), _check_names(class_names), len(class_names)
     if matrix.shape != (k, k):
         raise ValueError(
-            f"`matrix` must be ({k}, {k}), as there are {k} class names; received "
-            f"{matrix.shape}."
+            f"`matrix` must be ({k}, {k}) for {k} class names; received {matrix.shape}."
         )
     pictures = np.repeat(matrix.sum(axis=1)[:, None], k, axis=1)
     if not directed:
@@ -234,8 +228,8 @@ def confused_pairs(
 
 
 def right_examples(
-    labels: np.ndarray, probabilities: np.ndarray, *, count: int | None = None
-) -> np.ndarray:
+    labels: ndarray, probabilities: ndarray, *, count: int | None = None
+) -> ndarray:
     """Pictures that were named rightly, the most confident first.
 
     Returned are int64 indices into `labels`, of `count` pictures or of all.
@@ -246,8 +240,8 @@ def right_examples(
 
 
 def wrong_examples(
-    labels: np.ndarray, probabilities: np.ndarray, *, count: int | None = None
-) -> np.ndarray:
+    labels: ndarray, probabilities: ndarray, *, count: int | None = None
+) -> ndarray:
     """Pictures that were named wrongly, else as `right_examples`."""
     labels, probabilities = _check_probabilities(labels, probabilities)
     wrong = probabilities.argmax(axis=1) != labels
@@ -255,14 +249,14 @@ def wrong_examples(
 
 
 def plausible_mistakes(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
+    labels: ndarray,
+    probabilities: ndarray,
     *,
-    masks: np.ndarray | None = None,
+    masks: ndarray | None = None,
     max_gap: float = 0.3,
     min_share: float = 0.05,
     count: int | None = None,
-) -> np.ndarray:
+) -> ndarray:
     """Predictions that are wrong and still make sense, the most sensible first.
 
     Without masks: the true class came second, at most `max_gap` behind; the closest
@@ -281,7 +275,7 @@ def plausible_mistakes(
     return _largest(wrong & (second == labels) & (gap <= max_gap), -gap, count)
 
 
-def class_share(masks: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def class_share(masks: ndarray, classes: ndarray) -> ndarray:
     """How much of each picture a class covers.
 
     Parameters
@@ -299,15 +293,15 @@ def class_share(masks: np.ndarray, classes: np.ndarray) -> np.ndarray:
     masks, classes = np.asarray(masks), np.asarray(classes)
     if masks.ndim != 3 or classes.shape != masks.shape[:1]:
         raise ValueError(
-            "`masks` must be (n, h, w) and `classes` (n,) with the same n; received "
-            f"{masks.shape} and {classes.shape}."
+            "`masks` must be (n, h, w), `classes` (n,) with the same n; "
+            f"received {masks.shape} and {classes.shape}."
         )
     return (masks == classes[:, None, None]).mean(axis=(1, 2))
 
 
 def calibration(
-    labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 10
-) -> dict[str, np.ndarray]:
+    labels: ndarray, probabilities: ndarray, *, bins: int = 10
+) -> dict[str, ndarray]:
     """Confidence against accuracy in bins: 80 % sure should be right 8 times in 10.
 
     Confidence is the largest probability of a picture; `bins` divide (0, 1] evenly.
@@ -326,15 +320,14 @@ def calibration(
     edges = np.linspace(0, 1, bins + 1)
     # Inner edges only: a confidence of exactly 1 belongs to the last bin.
     index = np.searchsorted(edges[1:-1], confidence, side="left")
-    parts = {"edges": edges, "count": np.bincount(index, minlength=bins)}
+    count, sure, hits = (np.bincount(index, v, bins) for v in (None, confidence, right))
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN of an empty bin
-        for name, values in (("confidence", confidence), ("accuracy", right)):
-            parts[name] = np.bincount(index, values, bins) / parts["count"]
-    return parts
+        means = {"confidence": sure / count, "accuracy": hits / count}
+    return {"edges": edges, "count": count, **means}
 
 
 def expected_calibration_error(
-    labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 10
+    labels: ndarray, probabilities: ndarray, *, bins: int = 10
 ) -> float:
     """Mean distance between confidence and accuracy, in [0, 1]; 0 is perfect.
 
@@ -348,7 +341,7 @@ def expected_calibration_error(
     return float(np.average(gap, weights=parts["count"]))
 
 
-def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+def scale_temperature(probabilities: ndarray, temperature: float) -> ndarray:
     """Soften (temperature > 1) or sharpen (< 1) probabilities; the order stays.
 
     The logits are divided by the temperature before the softmax. The logarithm of the
@@ -360,7 +353,7 @@ def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return special.softmax(_log(probabilities) / temperature, axis=1)
 
 
-def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def fit_temperature(labels: ndarray, probabilities: ndarray) -> float:
     """The temperature with the lowest cross-entropy, between 0.01 and 100.
 
     Fit it on validation pictures, use it on others with `scale_temperature`. Above 1
@@ -379,17 +372,16 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         sharpness = np.exp(-log_temperature)
         return special.logsumexp(logits * sharpness, axis=1).mean() - target * sharpness
 
-    bounds, exactly = np.log([0.01, 100]), {"xatol": 1e-9}
-    found = optimize.minimize_scalar(cross_entropy, bounds=bounds, options=exactly)
-    return float(np.exp(found.x))
+    limits = {"bounds": np.log([0.01, 100]), "options": {"xatol": 1e-9}}
+    return float(np.exp(optimize.minimize_scalar(cross_entropy, **limits).x))
 
 
-def _log(probabilities: np.ndarray) -> np.ndarray:
+def _log(probabilities: ndarray) -> ndarray:
     """Logarithm that keeps a probability rounded to zero finite."""
     return np.log(np.maximum(np.asarray(probabilities, np.float64), 1e-38))
 
 
-def _largest(chosen: np.ndarray, score: np.ndarray, count: int | None) -> np.ndarray:
+def _largest(chosen: ndarray, score: ndarray, count: int | None) -> ndarray:
     """Indices where `chosen`, by falling score, equal ones in their given order."""
     indices = np.flatnonzero(chosen)
     return indices[np.argsort(-score[indices], kind="stable")][:count]
@@ -400,20 +392,18 @@ def _check_confidence(confidence: float) -> None:
         raise ValueError(f"`confidence` must lie in (0, 1); received {confidence}.")
 
 
-def _check_names(class_names: Sequence[str]) -> list[str]:
+def _check_names(class_names: Names) -> list[str]:
     """Class names as a list, or an error when they cannot name the rows of a table."""
-    names = list(class_names)
-    if len({*names, *_SUMMARY_ROWS}) < len(names) + len(_SUMMARY_ROWS):
+    rows = [*class_names, *_SUMMARY_ROWS]
+    if len(set(rows)) < len(rows):
         raise ValueError(
             "`class_names` must differ from each other and from "
-            f"{_SUMMARY_ROWS}; received {names}."
+            f"{_SUMMARY_ROWS}; received {[*class_names]}."
         )
-    return names
+    return [*class_names]
 
 
-def _check_pair(
-    labels: np.ndarray, predictions: np.ndarray, num_classes: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def _check_pair(labels, predictions, num_classes: int | None = None):
     """Both arrays, or an error that says which one does not fit."""
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     for name, array in (("labels", labels), ("predictions", predictions)):
@@ -424,8 +414,8 @@ def _check_pair(
             )
         if num_classes and not np.isin(array, range(num_classes)).all():
             raise ValueError(
-                f"`{name}` must lie in 0..{num_classes - 1}, as there are "
-                f"{num_classes} classes; received {array.min()}..{array.max()}."
+                f"`{name}` must lie in 0..{num_classes - 1}, one of {num_classes} "
+                f"classes; received {array.min()}..{array.max()}."
             )
     if len(labels) != len(predictions) or not len(labels):
         raise ValueError(
@@ -435,17 +425,16 @@ def _check_pair(
     return labels, predictions
 
 
-def _check_probabilities(
-    labels: np.ndarray, probabilities: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _check_probabilities(labels, probabilities) -> tuple[ndarray, ndarray]:
     """Both arrays, probabilities in float64, or an error."""
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities, np.float64)
+    probabilities = np.asarray(probabilities, np.float64)
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:
         raise ValueError(
             "`probabilities` must be (n, k) with k >= 2 classes; received "
             f"{probabilities.shape}. Are `labels` and `probabilities` exchanged?"
         )
-    _check_pair(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    guesses = probabilities.argmax(axis=1)
+    labels, _ = _check_pair(labels, guesses, probabilities.shape[1])
     sums_to_one = np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
     # Written so that NaN fails too.
     if not (sums_to_one and (probabilities >= 0).all()):

@@ -16,16 +16,16 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import cm, colors, patches, ticker
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from numpy import ndarray
 
-from scenecam._style import INK, axes_or_new, class_colours, new_figure
+from scenecam._style import INK, Ax, Grid, Names, axes_or_new, class_colours, new_figure
 from scenecam.images import overlay, unit_map
 
 _FOUR_PANELS = ("picture", "Grad-CAM", "guided\nbackpropagation", "Guided\nGrad-CAM")
 
 
 def prediction_titles(
-    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]
+    labels: ndarray, probabilities: ndarray, class_names: Names
 ) -> list[str]:
     """A title for each picture: what was predicted, how surely, and what is true."""
     titles = []
@@ -39,9 +39,7 @@ def prediction_titles(
 # Pictures -----------------------------------------------------------------------------
 
 
-def show_image(
-    image: np.ndarray, *, title: str | None = None, ax: Axes | None = None
-) -> Axes:
+def show_image(image: ndarray, *, title: str | None = None, ax: Ax = None) -> Axes:
     """One picture without axes.
 
     Parameters
@@ -51,20 +49,17 @@ def show_image(
     title, ax
         What stands above it, and where to draw.
     """
-    image = np.asarray(image)
-    top = 255 if image.dtype == np.uint8 else 1
-    ax = axes_or_new(ax, 3, 3)
-    _draw(ax, image, ("gray", 0, top), title)
-    return ax
+    top = 255 if np.asarray(image).dtype == np.uint8 else 1
+    return _draw(axes_or_new(ax, 3, 3), image, ("gray", 0, top), title).axes
 
 
 def show_images(
-    images: Sequence[np.ndarray],
+    images: Sequence[ndarray],
     *,
-    titles: Sequence[str] | None = None,
+    titles: Names | None = None,
     columns: int = 5,
     size: float = 1.2,
-) -> tuple[Figure, np.ndarray]:
+) -> Grid:
     """A grid of pictures as for `show_image`, row by row; at least one."""
     if len(images) == 0:
         raise ValueError("`images` must hold at least one picture; received none.")
@@ -76,13 +71,13 @@ def show_images(
 
 
 def show_classes(
-    images: np.ndarray,
-    labels: np.ndarray,
-    class_names: Sequence[str],
+    images: ndarray,
+    labels: ndarray,
+    class_names: Names,
     *,
     count: int = 5,
     size: float = 1.0,
-) -> tuple[Figure, np.ndarray]:
+) -> Grid:
     """A sheet with a row for every class: its first `count` pictures.
 
     Parameters
@@ -108,32 +103,28 @@ def show_classes(
 
 
 def mean_images(
-    images: np.ndarray,
-    labels: np.ndarray,
-    class_names: Sequence[str],
+    images: ndarray,
+    labels: ndarray,
+    class_names: Names,
     *,
     columns: int = 3,
     size: float = 1.6,
-) -> tuple[Figure, np.ndarray]:
+) -> Grid:
     """The mean picture of every class: what its members have in common.
 
     Arrays as in `show_classes`; ValueError if a class has no picture.
     """
-    means = []
-    for c, name in enumerate(class_names):
-        members = np.flatnonzero(np.asarray(labels) == c)
-        if not len(members):
-            raise ValueError(
-                f"`images` must hold every class; received none of {name!r}. "
-                "Leave it out of `class_names` and of `labels`."
-            )
-        means.append(images[members].mean(axis=0) / 255)
+    if missing := [n for c, n in enumerate(class_names) if c not in labels]:
+        raise ValueError(
+            f"`images` must hold every class; received none of {missing[0]!r}. "
+            "Leave it out of `class_names` and of `labels`."
+        )
+    classes = np.arange(len(class_names))[:, None] == labels
+    means = [images[members].mean(axis=0) / 255 for members in classes]
     return show_images(means, titles=class_names, columns=columns, size=size)
 
 
-def show_mask(
-    mask: np.ndarray, class_names: Sequence[str], *, ax: Axes | None = None
-) -> Axes:
+def show_mask(mask: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
     """Which class each pixel belongs to, in the class colours, with a legend.
 
     Parameters
@@ -148,13 +139,12 @@ def show_mask(
     ax = axes_or_new(ax, 3, 3.6)
     # One more entry, at the end, for every index that has no name.
     colours = np.vstack([class_colours(len(class_names)), np.ones(3)])
-    edges, names = [*[None] * len(class_names), INK], [*class_names, "no class"]
+    names = [*class_names, "no class"]
     index = np.minimum(mask, len(class_names))
     ax.imshow(colours[index], interpolation="nearest")
-    handles = [
-        patches.Patch(facecolor=colours[c], edgecolor=edges[c], label=names[c])
-        for c in np.unique(index)
-    ]
+    handles = [patches.Patch(fc=colours[c], label=names[c]) for c in np.unique(index)]
+    if handles[-1].get_label() == names[-1]:
+        handles[-1].set_edgecolor(INK)
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
     ax.legend(handles=handles, **below, ncols=2, fontsize=9, frameon=False)
     # A frame, for "no class" is as white as the page.
@@ -163,11 +153,11 @@ def show_mask(
 
 
 def show_receptive_field(
-    image: np.ndarray,
+    image: ndarray,
     box: tuple[float, float, float, float],
     *,
     title: str | None = None,
-    ax: Axes | None = None,
+    ax: Ax = None,
 ) -> Axes:
     """What one unit of a feature map sees: a box on the picture.
 
@@ -185,9 +175,9 @@ def show_receptive_field(
     ax = show_image(image, title=title, ax=axes_or_new(ax, 3, 3.2))
     # Pixel i reaches from i - 0.5 to i + 0.5. Dark below light: seen on any picture.
     for colour, line in (("black", 4), ("#ffd60a", 2)):
-        style = {"edgecolor": colour, "linewidth": line, "clip_on": False}
+        style = {"edgecolor": colour, "lw": line, "clip_on": False, "fill": False}
         corner = (left - 0.5, top - 0.5)
-        ax.add_patch(patches.Rectangle(corner, width, height, fill=False, **style))
+        ax.add_patch(patches.Rectangle(corner, width, height, **style))
     return ax
 
 
@@ -195,13 +185,13 @@ def show_receptive_field(
 
 
 def show_kernels(
-    kernels: np.ndarray,
+    kernels: ndarray,
     *,
     channel: int | None = None,
     count: int = 32,
     columns: int = 8,
     size: float = 0.65,
-) -> tuple[Figure, np.ndarray]:
+) -> Grid:
     """The kernels of a convolution, all on one scale, zero in the middle.
 
     Parameters
@@ -225,12 +215,12 @@ def show_kernels(
     if channel is None and kernels.shape[-1] == 3:
         return show_images(0.5 + kernels / (2 * limit), columns=columns, size=size)
     kernels, look = kernels[..., channel or 0], ("RdBu_r", -limit, limit)
-    return _one_scale(kernels, None, look, "weight", columns=columns, size=size)
+    return _one_scale(kernels, None, look, "weight", columns, size)
 
 
 def show_feature_maps(
-    feature_maps: np.ndarray, *, count: int = 16, columns: int = 8, size: float = 0.75
-) -> tuple[Figure, np.ndarray]:
+    feature_maps: ndarray, *, count: int = 16, columns: int = 8, size: float = 0.75
+) -> Grid:
     """The channels of one layer for one picture, all on one scale.
 
     Titles are the channels' numbers.
@@ -250,20 +240,20 @@ def show_feature_maps(
             f"{feature_maps.shape}. Take one entry of a batch."
         )
     shown = np.moveaxis(feature_maps[..., :count], -1, 0)
-    titles, look = list(map(str, range(len(shown)))), _scale(shown, None)
-    return _one_scale(shown, titles, look, "activation", columns=columns, size=size)
+    titles, look = [*map(str, range(len(shown)))], _scale(shown, None)
+    return _one_scale(shown, titles, look, "activation", columns, size)
 
 
 # Class maps ---------------------------------------------------------------------------
 
 
 def show_map(
-    class_map: np.ndarray,
+    class_map: ndarray,
     *,
     title: str | None = None,
     limit: float | None = None,
     unit: str = "logits",
-    ax: Axes | None = None,
+    ax: Ax = None,
 ) -> Axes:
     """A raw class map with its colour bar; nothing is rescaled or cut off.
 
@@ -281,19 +271,18 @@ def show_map(
         Label of the colour bar.
     """
     ax = axes_or_new(ax, 3.6, 3)
-    _colour_bar(ax, _draw(ax, class_map, _scale(class_map, limit), title), unit)
-    return ax
+    return _colour_bar(ax, _draw(ax, class_map, _scale(class_map, limit), title), unit)
 
 
 def show_overlay(
-    image: np.ndarray,
-    class_map: np.ndarray,
+    image: ndarray,
+    class_map: ndarray,
     *,
     opacity: float = 0.5,
     title: str | None = None,
     limit: float | None = None,
     unit: str = "logits",
-    ax: Axes | None = None,
+    ax: Ax = None,
 ) -> Axes:
     """The positive part of a class map laid over its picture, with a colour bar.
 
@@ -313,19 +302,18 @@ def show_overlay(
     top = float(np.max(class_map)) if limit is None else limit
     # A map without positive evidence still needs a scale that a colour bar can draw.
     scale = colors.Normalize(0, top if top > 0 else 1)
-    _colour_bar(ax, cm.ScalarMappable(scale, "inferno"), unit)
-    return ax
+    return _colour_bar(ax, cm.ScalarMappable(scale, "inferno"), unit)
 
 
 def show_maps(
-    class_maps: np.ndarray,
+    class_maps: ndarray,
     *,
-    titles: Sequence[str],
-    image: np.ndarray | None = None,
+    titles: Names,
+    image: ndarray | None = None,
     limit: float | None = None,
     columns: int = 3,
     size: float = 1.5,
-) -> tuple[Figure, np.ndarray]:
+) -> Grid:
     """Raw class maps that are compared: one scale and one colour bar for all.
 
     Parameters
@@ -341,20 +329,20 @@ def show_maps(
     """
     class_maps = np.asarray(class_maps)
     _check_length("titles", titles, len(class_maps))
-    place = {"image": image, "columns": columns, "size": size, "aspect": 20}
-    return _one_scale(class_maps, titles, _scale(class_maps, limit), "logits", **place)
+    look, place = _scale(class_maps, limit), (columns, size)
+    return _one_scale(class_maps, titles, look, "logits", *place, image, aspect=20)
 
 
 def show_four_panels(
-    image: np.ndarray,
-    class_map: np.ndarray,
-    guided: np.ndarray,
-    guided_cam: np.ndarray,
+    image: ndarray,
+    class_map: ndarray,
+    guided: ndarray,
+    guided_cam: ndarray,
     *,
-    titles: Sequence[str] = _FOUR_PANELS,
+    titles: Names = _FOUR_PANELS,
     columns: int = 2,
     size: float = 2.2,
-) -> tuple[Figure, np.ndarray]:
+) -> Grid:
     """A picture and three explanations of one class, each with its own scale.
 
     Parameters
@@ -382,14 +370,14 @@ def show_four_panels(
 
 
 def show_sheet(
-    images: np.ndarray,
-    class_maps: np.ndarray,
+    images: ndarray,
+    class_maps: ndarray,
     *,
-    titles: Sequence[str],
+    titles: Names,
     opacity: float = 0.5,
     limit: float | None = None,
     size: float = 1.65,
-) -> tuple[Figure, np.ndarray]:
+) -> Grid:
     """A row for each example: picture, class map, and both superimposed.
 
     Parameters
@@ -418,22 +406,22 @@ def show_sheet(
     return fig, axes
 
 
-def _grid(
-    count: int, columns: int, size: float, titles: Sequence[str] | None = None
-) -> tuple[Figure, np.ndarray]:
+def _grid(count: int, columns: int, size: float, titles: Names | None = None) -> Grid:
     """A figure with a place for each of `count` pictures; the places start blank."""
     columns = max(1, min(columns, count))
     rows = -(-count // columns)
     above = 0.17 * max((t.count("\n") + 1 for t in titles or ()), default=0)
     figsize = (columns * size + 0.4, rows * (size + above) + 0.1)
-    fig, axes = new_figure(rows, columns, "compressed", figsize=figsize, squeeze=False)
+    fig, axes = new_figure(
+        rows, columns, layout="compressed", figsize=figsize, squeeze=False
+    )
     fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     for ax in axes.flat:
         ax.set_axis_off()
     return fig, axes
 
 
-def _one_scale(maps, titles, look, unit, *, columns, size, image=None, aspect=15):
+def _one_scale(maps, titles, look, unit, columns, size, image=None, aspect=15):
     """A grid of maps with one colour bar, after their picture if there is one."""
     first = int(image is not None)
     fig, axes = _grid(first + len(maps), columns, size, titles)
@@ -454,19 +442,20 @@ def _draw(ax: Axes, values, look: tuple[str, float, float], title: str | None):
     return ax.imshow(values, cmap=colours, vmin=low, vmax=high)
 
 
-def _scale(values: np.ndarray, limit: float | None) -> tuple[str, float, float]:
+def _scale(values: ndarray, limit: float | None) -> tuple[str, float, float]:
     """Colour map and range: diverging around zero if signed, else from zero up."""
     limit = float(np.abs(values).max()) if limit is None else limit
     limit = limit or 1.0  # a map of zeros
     return ("RdBu_r", -limit, limit) if np.min(values) < 0 else ("inferno", 0, limit)
 
 
-def _colour_bar(ax: Axes, mappable: cm.ScalarMappable, unit: str) -> None:
+def _colour_bar(ax: Axes, mappable: cm.ScalarMappable, unit: str) -> Axes:
     """A colour bar as high as the picture."""
     beside = {"fraction": 0.046, "pad": 0.03, "ticks": ticker.MaxNLocator(nbins=5)}
     bar = ax.figure.colorbar(mappable, ax=ax, **beside)
     bar.set_label(unit, fontsize=9)
     bar.ax.tick_params(labelsize=9)
+    return ax
 
 
 def _check_length(name: str, values: Sequence | None, expected: int) -> None:
