@@ -256,9 +256,8 @@ def probability_bars(
             f"`probabilities` must be ({k},) for {k} class names; received {shape}."
         )
     ax = _style.axes_or_new(ax, 4.4, 0.34 * k + 0.6)
-    colours = np.where(
-        np.arange(k) == np.argmax(probabilities), _style.BLUE, _style.PALE
-    )
+    colours = [_style.PALE] * k
+    colours[np.argmax(probabilities)] = _style.BLUE
     names = [f"{n} (true)" if c == label else n for c, n in enumerate(class_names)]
     bars = ax.barh(np.arange(k), probabilities, color=colours)
     ax.bar_label(bars, [f"{p:.1%}" for p in probabilities], padding=4, fontsize=9)
