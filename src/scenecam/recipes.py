@@ -44,12 +44,12 @@ GAP_CNN = {
 }
 HALF_GAPS = {"dilations": (1, 1, 2, 4, 4)}
 
-# For any pictures: the builder's arguments, those of a first phase on small pictures
-# (None where the weights depend on the size), its share of the side, learning rate.
+# For any pictures: the builder's arguments, those of a first phase on small pictures,
+# its share of the side (1 where the weights depend on the size), learning rate.
 DEFAULTS = {
     "resnet": ({}, {}, 2 / 3, 2e-3),
     "gap_cnn": (GAP_CNN, HALF_GAPS, 1 / 2, 4e-3),
-    "plain_cnn": ({}, None, 1, 1e-3),
+    "plain_cnn": ({}, {}, 1, 1e-3),
     "seed_resnet": ({"width": 16}, {}, 2 / 3, 1e-3),
 }
 SMALLEST_SIDE = 32  # pictures are not shrunk below
@@ -112,8 +112,7 @@ def default_recipe(
     """
     if builder not in DEFAULTS:
         raise ValueError(
-            f"there is no default recipe for {builder!r}; there are "
-            f"{', '.join(DEFAULTS)}."
+            f"no default recipe is for {builder!r}; choose from {', '.join(DEFAULTS)}."
         )
     arguments, small_arguments, share, rate = DEFAULTS[builder]
     most = SHARED["batch_size"]
@@ -121,14 +120,13 @@ def default_recipe(
         batch_size = int(np.clip(2 ** int(np.log2(max(1, pictures / 16))), 8, most))
     # Smaller batches have noisier gradients, and take smaller steps.
     rate *= min(1.0, (batch_size / most) ** 0.5)
-    small, early = round(size * share), epochs * 3 // 4
-    if small_arguments is None or small < SMALLEST_SIDE:
-        early = 0
-    first = {"epochs": early, "learning_rate": rate}
-    last = {"epochs": epochs - early, "learning_rate": rate / 2 if early else rate}
+    small = round(size * share)
+    early = epochs * 3 // 4 if SMALLEST_SIDE <= small < size else 0
+    first = {"epochs": early, "learning_rate": rate, "batch_size": batch_size}
+    last = {**first, "epochs": epochs - early}
+    if early:
+        last["learning_rate"] /= 2
     phases = [Phase(small, small_arguments, first), Phase(size, {}, last)]
-    for phase in phases:
-        phase.settings["batch_size"] = batch_size
     return {
         "builder": builder,
         "arguments": arguments,
@@ -181,19 +179,16 @@ def follow(
     build = getattr(models, recipe["builder"])
     phases = [Phase(*phase) for phase in recipe["phases"]]
     costs = [p.side**2 for p in phases for _ in range(p.settings["epochs"])]
-    model, history, first = None, {"side": []}, 0
+    always = {"num_classes": len(train.class_names), "seed": seed}
+    weights, history, first = None, {"side": []}, 0
     for number, (side, own, settings) in enumerate(phases, start=1):
-        arguments = {**recipe["arguments"], **own, "seed": seed}
-        arguments["num_classes"] = len(train.class_names)
-        bigger = build((side, side, 3), **arguments)
-        if model is not None:
-            bigger.set_weights(model.get_weights())
-        model, settings = bigger, {**SHARED, **settings, "seed": seed + number}
+        model = build((side, side, 3), **recipe["arguments"] | own | always)
+        if weights is not None:
+            model.set_weights(weights)
+        settings = {**SHARED, **settings, "seed": seed + number}
         if "teachers" in settings:
-            settings["teachers"] = _teachers(
-                settings["teachers"], teachers or {}, model
-            )
-        reporter = reporters.make_reporter(verbose, costs, len(train), first)
+            names = settings["teachers"]
+            settings["teachers"] = _teachers(names, teachers or {}, model)
         part = training.fit(
             model,
             train,
@@ -201,9 +196,9 @@ def follow(
             **settings,
             folder=None if folder is None else Path(folder) / str(number),
             resume=resume,
-            verbose=reporter,
+            verbose=reporters.make_reporter(verbose, costs, len(train), first),
         )
-        first += settings["epochs"]
+        weights, first = model.get_weights(), first + settings["epochs"]
         history["side"] += [side] * len(part["loss"])
         for key, values in part.items():
             history.setdefault(key, []).extend(round(value, 4) for value in values)
@@ -214,11 +209,10 @@ def follow(
 
 def _teachers(names, teachers, model) -> list[keras.Model]:
     """Find the teachers of a phase; add a copy of the network that it begins with."""
-    missing = [name for name in names if name not in teachers]
-    if missing:
+    for name in set(names) - set(teachers):
         raise ValueError(
-            f"the recipe wants the teachers {', '.join(names)}; there is no "
-            f"{missing[0]!r}. Give them as `teachers`, name to network."
+            f"the recipe wants a teacher {name!r}; there are {', '.join(teachers)}. "
+            "Give it in `teachers`, name to network."
         )
     itself = keras.models.clone_model(model)
     itself.set_weights(model.get_weights())
@@ -248,8 +242,8 @@ def calibrate(model: keras.Model, valid: SceneSet) -> float:
     Guo et al. (2017), "On calibration of modern neural networks", section 4.2.
     """
     last = model.layers[-1]
-    linear = getattr(last, "activation", None) is keras.activations.linear
-    if not (isinstance(last, keras.layers.Dense) and linear):
+    dense = isinstance(last, keras.layers.Dense)
+    if not dense or last.activation is not keras.activations.linear:
         raise ValueError(
             "a temperature goes into a last dense layer without activation; the model "
             f"ends in {last.name!r}, a {type(last).__name__}. Leave `calibrate` out."
@@ -280,7 +274,8 @@ def make_card(
     is what `calibrate` returned, `history` what `follow` did, from this `seed`.
     """
     steps = dict(recipe)
-    card = {
+    fitted = {} if temperature is None else {"temperature": round(temperature, 4)}
+    return {
         "builder": steps.pop("builder"),
         "arguments": steps.pop("arguments"),
         "input_shape": model.input_shape[1:],
@@ -292,29 +287,28 @@ def make_card(
         "date": time.strftime("%Y-%m-%d"),
         "epochs": len(history["loss"]),
         "minutes": round(sum(history["seconds"]) / 60, 1),
+        **fitted,
+        **scores,
+        "history": history,
     }
-    if temperature is not None:
-        card["temperature"] = round(temperature, 4)
-    return {**card, **scores, "history": history}
 
 
 def score(model: keras.Model, scenes: SceneSet) -> dict:
     """Give accuracy with its interval, scores of every class, and calibration error."""
     probabilities = models.predict(model, scenes.images)
     pair = {"labels": scenes.labels, "predictions": probabilities.argmax(axis=1)}
+    names = scenes.class_names
     accuracy, *interval = evaluation.accuracy_interval(**pair)
-    table = evaluation.classification_table(**pair, class_names=scenes.class_names)
+    table = evaluation.classification_table(**pair, class_names=names)
     error = evaluation.expected_calibration_error(scenes.labels, probabilities)
-    return {
-        "accuracy": round(accuracy, 4),
-        "interval": [round(end, 4) for end in interval],
-        "macro_f1": round(table["macro avg"]["f1-score"], 4),
-        "calibration_error": round(error, 4),
-        "classes": {
-            name: {key: round(value, 4) for key, value in table[name].items()}
-            for name in scenes.class_names
-        },
+    numbers = {
+        "accuracy": accuracy,
+        "interval": interval,
+        "macro_f1": table["macro avg"]["f1-score"],
+        "calibration_error": error,
+        "classes": {name: table[name] for name in names},
     }
+    return keras.tree.map_structure(lambda number: round(number, 4), numbers)
 
 
 def checksum(scenes: SceneSet) -> str:

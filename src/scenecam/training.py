@@ -12,7 +12,7 @@ import dataclasses
 import difflib
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -156,7 +156,7 @@ def fit(
     _check_names(changes)
     settings = dataclasses.replace(settings or Settings(), **changes)
     ends = _ends(model, train)
-    _check_fit(model, {"train": train, "valid": valid}, teachers, ends["num_classes"])
+    _check_fit(model, {"train": train, "valid": valid}, teachers)
     reporter = reporters.make_reporter(verbose, [1] * settings.epochs, len(train))
     steps = batches.steps_per_epoch(train, settings.batch_size)
     model.compile(
@@ -169,21 +169,16 @@ def fit(
         jit_compile=False,
     )
     model.optimizer.build(model.trainable_variables)
-    about = {
-        **dataclasses.asdict(settings),
-        "pictures": [len(train), len(valid)],
-        "teachers": [teacher.count_params() for teacher in teachers],
-    }
-    run = state.Run(model, about, folder)
+    pictures, sizes = [len(train), len(valid)], [t.count_params() for t in teachers]
+    run = state.Run(model, settings, folder, pictures=pictures, teachers=sizes)
     if resume:
         run.restore()
     if not run.is_over():
         done = len(run.history["loss"])
         averaged = [keras.callbacks.SwapEMAWeights()] if settings.averaging else []
+        ends_too = {**ends, "teachers": teachers, "epoch": done}
         model.fit(
-            batches.training_batches(
-                train, settings, **ends, teachers=teachers, epoch=done
-            ),
+            batches.training_batches(train, settings, **ends_too),
             steps_per_epoch=steps,
             initial_epoch=done,
             epochs=settings.epochs,
@@ -221,7 +216,7 @@ def renew_statistics(
     discrepancy". Averaged weights: Izmailov et al. (2018), "Averaging weights leads to
     wider optima and better generalization".
     """
-    norms = _normalisations(model)
+    norms = list(_normalisations(model))
     if not norms:
         return
     settings = Settings(batch_size=batch_size, augment=False, seed=seed)
@@ -251,14 +246,11 @@ def augment_images(images: np.ndarray, *, seed: int) -> np.ndarray:
 
 
 def _check_names(changes):
-    known = [field.name for field in dataclasses.fields(Settings)]
-    for name in set(changes) - set(known):
+    known = vars(Settings())
+    for name in changes.keys() - known:
         words = [*known, "teachers", "folder", "resume", "verbose"]
         (nearest,) = difflib.get_close_matches(name, words, n=1, cutoff=0)
-        raise TypeError(
-            f"`fit` has no argument {name!r}; the nearest is {nearest!r}. The settings "
-            "are the fields of training.Settings."
-        )
+        raise TypeError(f"`fit` has no argument {name!r}; the nearest is {nearest!r}.")
 
 
 def _ends(model, scenes) -> dict:
@@ -269,14 +261,12 @@ def _ends(model, scenes) -> dict:
     return {"size": size, "num_classes": model.output_shape[-1]}
 
 
-def _normalisations(model) -> list[keras.layers.BatchNormalization]:
-    found = []
+def _normalisations(model) -> Iterator[keras.layers.BatchNormalization]:
     for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found += _normalisations(layer)
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            found.append(layer)
-    return found
+        if isinstance(layer, keras.layers.BatchNormalization):
+            yield layer
+        elif isinstance(layer, keras.Model):
+            yield from _normalisations(layer)
 
 
 def _optimizer(settings, steps) -> keras.Optimizer:
@@ -297,33 +287,31 @@ def _learning_rate(settings, steps):
     if settings.schedule == "constant":
         return highest
     return keras.optimizers.schedules.CosineDecay(
-        highest / rise,
-        decay_steps=max(1, steps - rise),
-        warmup_target=highest,
-        warmup_steps=rise,
+        highest / rise, max(1, steps - rise), warmup_target=highest, warmup_steps=rise
     )
 
 
-def _check_fit(model, sets, teachers, num_classes):
-    if model.input_shape[-1] != 3:
+def _check_fit(model, sets, teachers):
+    channels, num_classes = model.input_shape[-1], model.output_shape[-1]
+    if channels != 3:
         raise ValueError(
-            "the pictures have 3 channels, but the model takes "
-            f"{model.input_shape[-1]}. Build it with an `input_shape` that ends in 3."
+            f"the pictures have 3 channels, but the model takes {channels}. Build it "
+            "with an `input_shape` that ends in 3."
         )
     for name, scenes in sets.items():
         if len(scenes) == 0:
             raise ValueError(f"`{name}` holds no pictures; split more off for it.")
-        if (top := np.max(scenes.labels)) >= num_classes:
+        if (top := scenes.labels.max()) >= num_classes:
             raise ValueError(
                 f"`{name}` has labels up to {top}, but the model has {num_classes} "
                 "logits. Build it with `num_classes=len(train.class_names)`."
             )
-    wanted = model.input_shape[1:], model.output_shape[1:]
-    for teacher in teachers:
-        found = teacher.input_shape[1:], teacher.output_shape[1:]
+    wanted, *others = ((m.input_shape, m.output_shape) for m in (model, *teachers))
+    for found in others:
         if found != wanted:
             raise ValueError(
-                f"a teacher takes pictures of {found[0]} and gives {found[1]} logits; "
-                f"the model {wanted[0]} and {wanted[1]}. Build the teacher again at "
-                "the model's size and give it its weights."
+                "a teacher takes pictures of {} and gives logits of {}; the model {} "
+                "and {}. Build it again at the model's size, with its weights.".format(
+                    *found, *wanted
+                )
             )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -29,15 +27,7 @@ def steps_per_epoch(scenes: SceneSet, batch_size: int) -> int:
     return len(scenes) // batch_size or 1
 
 
-def training_batches(
-    scenes: SceneSet,
-    settings,
-    *,
-    size: tuple[int, int],
-    num_classes: int,
-    teachers: Sequence[keras.Model] = (),
-    epoch: int = 0,
-) -> tf.data.Dataset:
+def training_batches(scenes, settings, *, size, num_classes, teachers=(), epoch=0):
     """Give endless batches in a random order, from the start of an epoch on.
 
     Parameters
@@ -52,17 +42,15 @@ def training_batches(
     num_classes : int
         Length of the one-hot labels.
     teachers : sequence of keras.Model
-        Networks of the same `size` and classes that end in logits. If there are any,
-        the mean of their probabilities for the augmented picture takes the label's
-        place.
+        Networks of this `size` and these classes that end in logits. If there are any,
+        the mean of their probabilities for the augmented picture is the label.
     epoch : int
         Number of the first epoch; each has an order of its own.
 
     Returns
     -------
     tf.data.Dataset of (images, labels)
-        float32 grey levels in [0, 255] (b, *size, 3) and one-hot float32 (b, k), or
-        the teachers' probabilities.
+        float32 grey levels in [0, 255] (b, *size, 3) and float32 (b, num_classes).
 
     Notes
     -----
@@ -83,23 +71,17 @@ def training_batches(
                 yield scenes.images[chosen], scenes.labels[chosen], key
 
     def prepare(images, labels, key):
-        images = (
-            augment(images, size, key) if settings.augment else _resize(images, size)
-        )
+        images = (augment if settings.augment else _resize)(images, size, key)
         if teachers:
             answers = [tf.nn.softmax(t(images, training=False)) for t in teachers]
             return images, tf.add_n(answers) / len(teachers)
         return images, tf.one_hot(labels, num_classes)
 
-    count = min(batch_size, len(scenes))
-    dataset = _stream(read, scenes, count, tf.TensorSpec((2,), tf.int64))
-    # One batch at a time: its operations already use every core.
-    return dataset.map(prepare).prefetch(2)
+    count, key = min(batch_size, len(scenes)), tf.TensorSpec((2,), tf.int64)
+    return _stream(read, prepare, scenes, count, key)
 
 
-def validation_batches(
-    scenes: SceneSet, *, size: tuple[int, int], num_classes: int, batch_size: int = 128
-) -> tf.data.Dataset:
+def validation_batches(scenes, *, size, num_classes, batch_size=128):
     """Give every picture once, in order and as it is; the last batch may be smaller.
 
     Parameters and batches as in :func:`training_batches`.
@@ -114,7 +96,7 @@ def validation_batches(
     def prepare(images, labels):
         return _resize(images, size), tf.one_hot(labels, num_classes)
 
-    dataset = _stream(read, scenes, None).map(prepare).prefetch(2)
+    dataset = _stream(read, prepare, scenes, None)
     # Keras asks a data set for its length to know how many steps to run.
     return dataset.apply(tf.data.experimental.assert_cardinality(len(starts)))
 
@@ -159,12 +141,14 @@ def augment(images, size: tuple[int, int], seed) -> tf.Tensor:
     return tf.clip_by_value(light * contrast * colour * images + shared, 0.0, 255.0)
 
 
-def _stream(read, scenes, count, *more) -> tf.data.Dataset:
+def _stream(read, prepare, scenes, count, *more) -> tf.data.Dataset:
     pictures = tf.TensorSpec((count, *scenes.images.shape[1:]), tf.uint8)
     signature = (pictures, tf.TensorSpec((count,), tf.int64), *more)
-    return tf.data.Dataset.from_generator(read, output_signature=signature)
+    dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
+    # One batch at a time: its operations already use every core.
+    return dataset.map(prepare).prefetch(2)
 
 
-def _resize(images, size):
+def _resize(images, size, key=None):
     images = tf.image.resize(images, size, antialias=True)
     return tf.cast(images, tf.float32)  # of the right size, they come back as they are

@@ -20,18 +20,15 @@ def make_reporter(verbose, costs, pictures, first=0) -> keras.callbacks.Callback
     """
     if isinstance(verbose, keras.callbacks.Callback):
         return verbose
-    if verbose not in ("auto", 0, 1, 2):
+    kinds = {0: _Timed, 1: _Bar, 2: _Lines}
+    kinds["auto"] = _Bar if sys.stderr.isatty() else _Lines
+    if verbose not in kinds:
         raise ValueError(f'`verbose` must be "auto", 0, 1 or 2; received {verbose!r}.')
-    if verbose == "auto":
-        verbose = 1 if sys.stderr.isatty() else 2
-    return (_Timed, _Bar, _Lines)[verbose](costs, pictures, first)
+    return kinds[verbose](costs, pictures, first)
 
 
 class _Timed(keras.callbacks.Callback):
-    """Count the epochs and foresee how long the rest will take; show nothing.
-
-    What an epoch took stands in its logs, where `state.Run` puts it.
-    """
+    """Count the epochs and foresee how long the rest will take; show nothing."""
 
     def __init__(self, costs, pictures, first):
         super().__init__()
@@ -39,19 +36,18 @@ class _Timed(keras.callbacks.Callback):
         self.seconds = []
 
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds.append(logs["seconds"])
+        self.seconds.append(logs["seconds"])  # where `state.Run` puts them
 
     def number(self, epoch):
         return f"epoch {self.first + epoch + 1}/{len(self.costs)}"
 
     def time_left(self, done):
         """Say how long all that follows this fit's first `done` epochs will take."""
-        costs = self.costs[self.first :]
-        if not self.seconds or not costs[done:]:
+        now, *rest = self.costs[self.first], *self.costs[self.first + done :]
+        if not self.seconds or not rest:
             return ""
         # In the first epoch of a network its graph is built.
-        epoch = np.median(self.seconds[1:] or self.seconds)
-        seconds = epoch * sum(costs[done:]) / costs[0]
+        seconds = np.median(self.seconds[1:] or self.seconds) * sum(rest) / now
         if seconds < 90:
             return f"{seconds:.0f} s left"
         hours, minutes = divmod(round(seconds / 60), 60)
@@ -61,30 +57,21 @@ class _Timed(keras.callbacks.Callback):
 class _Lines(_Timed):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        parts = (
-            self.number(epoch),
-            _summary(logs),
-            f"{logs['seconds']:.1f} s",
-            f"{self.pictures / logs['seconds']:,.0f} pictures/s",
-            self.time_left(epoch + 1),
-        )
+        speed = self.pictures / logs["seconds"]
+        took = f"{logs['seconds']:.1f} s  {speed:,.0f} pictures/s"
+        parts = (self.number(epoch), _summary(logs), took, self.time_left(epoch + 1))
         print("  ".join(filter(None, parts)), flush=True)
 
 
 class _Bar(_Timed):
     def on_epoch_begin(self, epoch, logs=None):
-        title = (self.number(epoch), self.time_left(epoch))
+        title = ", ".join(filter(None, (self.number(epoch), self.time_left(epoch))))
         width = {}
         if sys.stderr.isatty():
             # Asked by tqdm, some terminals say that they are 0 wide.
             size = shutil.get_terminal_size()
             width = {"ncols": min(150, size.columns), "nrows": size.lines}
-        self.bar = tqdm(
-            total=self.pictures,
-            desc=", ".join(filter(None, title)),
-            unit=" pictures",
-            **width,
-        )
+        self.bar = tqdm(total=self.pictures, desc=title, unit=" pictures", **width)
 
     def on_train_batch_end(self, batch, logs=None):
         done = self.pictures * (batch + 1) // self.params["steps"]

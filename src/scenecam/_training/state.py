@@ -7,6 +7,7 @@ state, written to one file that is swapped in whole, does.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -21,18 +22,20 @@ from scenecam._training.reporters import METRICS
 class Run(keras.callbacks.Callback):
     """Remember history and the weights to keep, stop early, and survive being killed.
 
-    `model` is compiled and its optimizer built. `settings` is what JSON knows of
-    `training.Settings` and the pictures: only the very same goes on from a state. The
-    `folder`, or None, is for ``state.npz``, ``best.keras`` and ``history.json``.
+    `model` is compiled and its optimizer built. Only a run of the very same `settings`,
+    variables and `others`, which JSON knows, goes on from a state. The `folder`, or
+    None, is for ``state.npz``, ``best.keras`` and ``history.json``.
     """
 
-    def __init__(self, model, settings, folder):
+    def __init__(self, model, settings, folder, **others):
         super().__init__()
         self.set_model(model)
-        self.weights = _by_path(model.weights)
+        self.settings = settings
+        self.paths = list(_by_path(model.weights))
         self.variables = _by_path([*model.variables, *model.optimizer.variables])
         shapes = {path: list(v.shape) for path, v in self.variables.items()}
-        self.settings = {**settings, "names and shapes of variables": shapes}
+        others["names and shapes of variables"] = shapes
+        self.about = dataclasses.asdict(settings) | others
         self.folder = None if folder is None else Path(folder)
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -51,11 +54,9 @@ class Run(keras.callbacks.Callback):
             values.append(float(logs[name]))
         losses = self.history["val_loss"]
         if not np.isfinite(losses[-1]):
-            raise ValueError(
-                f"the validation loss is {losses[-1]} after epoch {epoch + 1}. Train "
-                "with a smaller `learning_rate`."
-            )
-        if losses[-1] == min(losses) or self.settings["keep"] == "last":
+            words = f"the validation loss is {losses[-1]} after epoch {epoch + 1}"
+            raise ValueError(f"{words}. Train with a smaller `learning_rate`.")
+        if losses[-1] == min(losses) or self.settings.keep == "last":
             self.keep_epoch()
         if self.folder is not None:
             self.save()
@@ -63,39 +64,35 @@ class Run(keras.callbacks.Callback):
 
     def keep_epoch(self):
         """Remember the weights that were validated, and save the network with them."""
-        last = self.model.get_weights()
-        if self.settings["averaging"]:
+        model, last = self.model, self.model.get_weights()
+        if self.settings.averaging:
             # What was validated is the average; the steps go on from the last weights.
-            trained = self.model.trainable_variables
-            self.model.optimizer.finalize_variable_values(trained)
-        self.kept = {path: weight.numpy() for path, weight in self.weights.items()}
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+        self.kept = dict(zip(self.paths, model.get_weights(), strict=True))
         if self.folder is not None:
             with whole_file(self.folder / "best.keras") as partial:
-                self.model.save(partial)
-        self.model.set_weights(last)
+                model.save(partial)
+        model.set_weights(last)
 
     def is_over(self) -> bool:
         """Whether all epochs are done, or the best one is too long ago."""
         losses = self.history["val_loss"]
-        waited = len(losses) - 1 - int(np.argmin(losses)) if losses else -1
-        return len(losses) >= self.settings["epochs"] or (
-            waited >= self.settings["patience"]
-        )
+        done, waited = len(losses), len(losses) - 1 - np.argmin(losses or [0])
+        return done >= self.settings.epochs or bool(waited >= self.settings.patience)
 
     def finish(self):
         """Leave the model with the weights that were kept."""
-        for path, weight in self.weights.items():
-            weight.assign(self.kept[path])
+        self.model.set_weights([self.kept[path] for path in self.paths])
 
     def save(self):
         """Write the state, and the history once more for people."""
         arrays = {f"last/{path}": v.numpy() for path, v in self.variables.items()}
         arrays |= {f"kept/{path}": value for path, value in self.kept.items()}
-        about = json.dumps([self.settings, self.history])
+        about = json.dumps([self.about, self.history])
         with whole_file(self.folder / "state.npz") as partial:
             np.savez(partial, about=about, **arrays)
-        text = json.dumps(self.history, indent=1)
-        write_file(self.folder / "history.json", text.encode())
+        text = json.dumps(self.history, indent=1).encode()
+        write_file(self.folder / "history.json", text)
 
     def restore(self):
         """Take over the state in the folder, if there is one; refuse another run's."""
@@ -105,17 +102,16 @@ class Run(keras.callbacks.Callback):
         if not path.is_file():
             return
         with np.load(path) as state:
-            settings, history = json.loads(str(state["about"]))
-            ours = self.settings.items()
-            names = [name for name, value in ours if settings.get(name) != value]
-            if names:
+            about, history = json.loads(str(state["about"]))
+            other = [name for name in self.about if about.get(name) != self.about[name]]
+            if other:
                 raise ValueError(
                     f"{path} belongs to a run with other settings "
-                    f"({', '.join(names)}). Resume with those, or in another folder."
+                    f"({', '.join(other)}). Resume with those, or in another folder."
                 )
             for name, variable in self.variables.items():
                 variable.assign(state[f"last/{name}"])
-            self.kept = {name: state[f"kept/{name}"] for name in self.weights}
+            self.kept = {name: state[f"kept/{name}"] for name in self.paths}
         self.history = history
 
 
