@@ -209,10 +209,10 @@ def follow(
 
 def _teachers(names, teachers, model) -> list[keras.Model]:
     """Find the teachers of a phase; add a copy of the network that it begins with."""
-    for name in set(names) - set(teachers):
+    if not teachers.keys() >= set(names):
         raise ValueError(
-            f"the recipe wants a teacher {name!r}; there are {', '.join(teachers)}. "
-            "Give it in `teachers`, name to network."
+            f"the recipe wants the teachers {', '.join(names)}; `teachers` has "
+            f"{list(teachers)}. Give them all, name to network."
         )
     itself = keras.models.clone_model(model)
     itself.set_weights(model.get_weights())

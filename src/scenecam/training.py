@@ -81,8 +81,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
-        share = "at least 0 and below 1"
-        schedules = ("constant", "cosine")
+        share, schedules = "at least 0 and below 1", ("constant", "cosine")
         for name, fits, wanted in (
             ("epochs", self.epochs >= 1, "at least 1"),
             ("batch_size", self.batch_size >= 1, "at least 1"),
@@ -156,7 +155,7 @@ def fit(
     _check_names(changes)
     settings = dataclasses.replace(settings or Settings(), **changes)
     ends = _ends(model, train)
-    _check_fit(model, {"train": train, "valid": valid}, teachers)
+    _check_fit({"train": train, "valid": valid}, model, *teachers)
     reporter = reporters.make_reporter(verbose, [1] * settings.epochs, len(train))
     steps = batches.steps_per_epoch(train, settings.batch_size)
     model.compile(
@@ -176,9 +175,9 @@ def fit(
     if not run.is_over():
         done = len(run.history["loss"])
         averaged = [keras.callbacks.SwapEMAWeights()] if settings.averaging else []
-        ends_too = {**ends, "teachers": teachers, "epoch": done}
+        options = {**ends, "teachers": teachers, "epoch": done}
         model.fit(
-            batches.training_batches(train, settings, **ends_too),
+            batches.training_batches(train, settings, **options),
             steps_per_epoch=steps,
             initial_epoch=done,
             epochs=settings.epochs,
@@ -291,8 +290,9 @@ def _learning_rate(settings, steps):
     )
 
 
-def _check_fit(model, sets, teachers):
-    channels, num_classes = model.input_shape[-1], model.output_shape[-1]
+def _check_fit(sets, *networks):
+    """Check pictures against networks: the model, and its teachers if it has any."""
+    channels, num_classes = networks[0].input_shape[-1], networks[0].output_shape[-1]
     if channels != 3:
         raise ValueError(
             f"the pictures have 3 channels, but the model takes {channels}. Build it "
@@ -306,12 +306,10 @@ def _check_fit(model, sets, teachers):
                 f"`{name}` has labels up to {top}, but the model has {num_classes} "
                 "logits. Build it with `num_classes=len(train.class_names)`."
             )
-    wanted, *others = ((m.input_shape, m.output_shape) for m in (model, *teachers))
+    own, *others = ((m.input_shape[1:], m.output_shape[1:]) for m in networks)
     for found in others:
-        if found != wanted:
+        if found != own:
             raise ValueError(
-                "a teacher takes pictures of {} and gives logits of {}; the model {} "
-                "and {}. Build it again at the model's size, with its weights.".format(
-                    *found, *wanted
-                )
+                f"a teacher takes pictures of {found[0]} and gives {found[1]} logits; "
+                f"the model {own}. Build it again at that size, with its weights."
             )
