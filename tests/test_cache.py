@@ -16,6 +16,7 @@ from scenecam._data import cache
 
 NAMES = ("boat", "car")
 SIZE = (6, 8)
+KEY = "a" * 24
 
 
 def records(number=10, *, masks=False, paths=True):
@@ -25,34 +26,34 @@ def records(number=10, *, masks=False, paths=True):
         yield np.full((*SIZE, 3), i, np.uint8), i % 2, mask, path
 
 
-def shapes(masks=False):
-    return {"images": (*SIZE, 3)} | ({"masks": SIZE} if masks else {})
-
-
-def keep(folders, *, key="a" * 64, name="set", number=10, masks=False, paths=True):
-    return cache.keep(
-        folders,
-        name,
-        key,
-        lambda: records(number, masks=masks, paths=paths),
-        total=number,
-        shapes=shapes(masks),
-        class_names=NAMES,
+def entry(*, key=KEY, name="set", number=10, masks=False):
+    shapes = {"images": (number, *SIZE, 3)} | (
+        {"masks": (number, *SIZE)} if masks else {}
     )
+    return cache.Entry(name, key, shapes, NAMES)
+
+
+def keep(folders, *, masks=False, paths=True, number=10, **about):
+    """Keep a set, and return it without what was left out."""
+    made = entry(number=number, masks=masks, **about)
+    return cache.keep(
+        folders, made, lambda skipped: records(number, masks=masks, paths=paths)
+    )[0]
+
+
+def find(folders, **about):
+    found = cache.find(folders, entry(**about))
+    return found and found[0]
 
 
 @pytest.mark.parametrize("masks", [False, True])
 @pytest.mark.parametrize("paths", [False, True])
 def test_what_is_kept_comes_back_as_a_memory_map(tmp_path, masks, paths):
-    assert cache.find([tmp_path], "set", "a" * 64) is None
+    assert find([tmp_path], masks=masks) is None
     kept = keep([tmp_path], masks=masks, paths=paths)
-    found = cache.find([tmp_path], "set", "a" * 64)
-    held = cache.in_memory(
-        records(masks=masks, paths=paths),
-        shapes=shapes(masks),
-        class_names=NAMES,
-    )
-    assert kept == found == held
+    found = find([tmp_path], masks=masks)
+    held = keep([], masks=masks, paths=paths)
+    assert kept == found == held and not isinstance(held.images, np.memmap)
     assert isinstance(kept.images, np.memmap) and isinstance(found.images, np.memmap)
     assert not found.images.flags.writeable
     assert found.labels.tolist() == [0, 1] * 5
@@ -60,11 +61,27 @@ def test_what_is_kept_comes_back_as_a_memory_map(tmp_path, masks, paths):
 
 
 def test_fewer_records_than_announced_are_kept_as_they_are(tmp_path):
-    about = {"shapes": shapes(), "class_names": NAMES}
-    kept = cache.keep(
-        [tmp_path], "set", "k" * 64, lambda: records(7), total=50, **about
-    )
-    assert len(kept) == 7 and kept == cache.in_memory(records(7), **about)
+    announced = entry(number=50)
+    kept, _ = cache.keep([tmp_path], announced, lambda skipped: records(7))
+    assert len(kept) == 7 and kept == keep([], number=7)
+
+
+def test_what_was_left_out_is_kept_with_its_reasons(tmp_path):
+    def some(skipped):
+        skipped["boat/9 ü.png"] = "is empty"
+        yield from records(3)
+
+    for folders in ([tmp_path], []):
+        assert cache.keep(folders, entry(), some)[1] == {"boat/9 ü.png": "is empty"}
+    assert cache.find([tmp_path], entry())[1] == {"boat/9 ü.png": "is empty"}
+
+
+def test_the_first_set_that_is_kept_is_found(tmp_path):
+    keep([tmp_path], name="whole")
+    asked = [entry(name=name) for name in ("part", "whole")]
+    assert len(cache.find([tmp_path / "nowhere", tmp_path], *asked)[0]) == 10
+    keep([tmp_path], name="part", number=4)
+    assert len(cache.find([tmp_path / "nowhere", tmp_path], *asked)[0]) == 4
 
 
 def test_a_new_key_replaces_the_old_entry_and_no_other(tmp_path):
@@ -72,11 +89,11 @@ def test_a_new_key_replaces_the_old_entry_and_no_other(tmp_path):
     keep([tmp_path], name="set-600")
     keep([tmp_path], name="other")
     (tmp_path / "runs").mkdir()
-    keep([tmp_path], name="set", key="b" * 64, number=4)
-    assert cache.find([tmp_path], "set", "a" * 64) is None
-    assert len(cache.find([tmp_path], "set", "b" * 64)) == 4
-    assert cache.find([tmp_path], "set-600", "a" * 64) is not None
-    assert cache.find([tmp_path], "other", "a" * 64) is not None
+    keep([tmp_path], name="set", key="b" * 24, number=4)
+    assert find([tmp_path], name="set") is None
+    assert len(find([tmp_path], name="set", key="b" * 24)) == 4
+    assert find([tmp_path], name="set-600") is not None
+    assert find([tmp_path], name="other") is not None
     assert (tmp_path / "runs").is_dir()
 
 
@@ -91,30 +108,19 @@ def test_a_damaged_entry_is_made_again(tmp_path, file, harm):
         path.unlink()
     else:
         path.write_bytes(b"\xff" + path.read_bytes())
-    assert cache.find([tmp_path], "set", "a" * 64) is None
+    assert find([tmp_path], masks=True) is None
     kept = keep([tmp_path], masks=True)
     assert isinstance(kept.images, np.memmap)
-    assert cache.find([tmp_path], "set", "a" * 64) == kept
-    assert kept == cache.in_memory(
-        records(masks=True), shapes=shapes(True), class_names=NAMES
-    )
+    assert find([tmp_path], masks=True) == kept == keep([], masks=True)
 
 
 def test_an_error_while_making_leaves_nothing(tmp_path):
-    def broken():
+    def broken(skipped):
         yield from records(3)
         raise ValueError("no picture of boat can be read")
 
     with pytest.raises(ValueError, match="no picture of boat"):
-        cache.keep(
-            [tmp_path],
-            "set",
-            "a" * 64,
-            broken,
-            total=9,
-            shapes=shapes(),
-            class_names=NAMES,
-        )
+        cache.keep([tmp_path], entry(number=9), broken)
     assert os.listdir(tmp_path) == []
 
 
@@ -123,7 +129,7 @@ def test_where_one_folder_cannot_be_written_the_next_is_taken(tmp_path):
     kept = keep([tmp_path / "file" / "cache", tmp_path / "home"])
     assert isinstance(kept.images, np.memmap)
     folders = [tmp_path / "file" / "cache", tmp_path / "home"]
-    assert cache.find(folders, "set", "a" * 64) == kept
+    assert find(folders) == kept
 
 
 def test_where_none_can_be_written_one_warning_and_memory(tmp_path):
@@ -153,11 +159,11 @@ PROGRAM = """
     from scenecam._data import cache
 
     folder, mode = sys.argv[1:]
-    shapes = {"images": (96, 96, 3)}
+    entry = cache.Entry("set", "a" * 24, {"images": (200, 96, 96, 3)}, ("a", "b"))
     if mode == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 
-    def records():
+    def records(skipped):
         for i in range(200):
             if mode == "killed" and i == 150:
                 print("half", flush=True)
@@ -166,8 +172,7 @@ PROGRAM = """
 
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        scenes = cache.keep([__import__("pathlib").Path(folder)], "set", "a" * 64,
-                            records, total=200, shapes=shapes, class_names=("a", "b"))
+        scenes, _ = cache.keep([__import__("pathlib").Path(folder)], entry, records)
     right = (scenes.images == np.arange(200, dtype=np.uint8)[:, None, None, None]).all()
     print(right, type(scenes.images).__name__, *[w.message for w in seen])
 """
@@ -195,13 +200,13 @@ def test_a_killed_writer_leaves_nothing_that_looks_whole_and_is_cleared(tmp_path
     os.kill(writer.pid, signal.SIGKILL)
     writer.communicate()
     (part,) = tmp_path.iterdir()
-    assert cache.find([tmp_path], "set", "a" * 64) is None
+    assert find([tmp_path]) is None
     keep([tmp_path])
     assert part.exists()  # it might still be written to
     past = time.time() - cache.STALE_SECONDS - 1
     for path in (part, *part.iterdir()):
         os.utime(path, (past, past))
-    keep([tmp_path], key="b" * 64)
+    keep([tmp_path], key="b" * 24)
     assert not part.exists()
     assert [path.name[:5] for path in tmp_path.iterdir()] == ["set-b"]
 
@@ -214,15 +219,13 @@ def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path):
 
 
 def test_a_large_set_passes_through_row_by_row(tmp_path):
-    def rows():
+    def rows(skipped):
         for i in range(1500):
             yield np.full((96, 96, 3), i % 256, np.uint8), i % 2, None, f"{i}.png"
 
     tracemalloc.start()
-    shapes = {"images": (96, 96, 3)}
-    kept = cache.keep(
-        [tmp_path], "set", "a" * 64, rows, total=1500, shapes=shapes, class_names=NAMES
-    )
+    large = cache.Entry("set", KEY, {"images": (1500, 96, 96, 3)}, NAMES)
+    kept, _ = cache.keep([tmp_path], large, rows)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert kept.images.nbytes > 40e6 > 10 * peak
@@ -254,11 +257,11 @@ def test_code_is_told_from_what_is_said_about_it(tmp_path):
 
 def test_an_entry_is_plain_numpy_files(tmp_path):
     kept = keep([tmp_path], masks=True)
-    (entry,) = tmp_path.iterdir()
+    (place,) = tmp_path.iterdir()
     names = ["images.npy", "index.json", "masks.npy"]
-    assert sorted(path.name for path in entry.iterdir()) == names
-    np.testing.assert_array_equal(np.load(entry / "images.npy"), kept.images)
-    np.testing.assert_array_equal(np.load(entry / "masks.npy"), kept.masks)
+    assert sorted(path.name for path in place.iterdir()) == names
+    np.testing.assert_array_equal(np.load(place / "images.npy"), kept.images)
+    np.testing.assert_array_equal(np.load(place / "masks.npy"), kept.masks)
 
 
 def test_names_are_made_plain():

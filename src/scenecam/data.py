@@ -9,7 +9,8 @@ another decoder. No picture has to be opened to find that nothing changed.
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+import itertools
 import os
 import warnings
 from pathlib import Path
@@ -136,15 +137,11 @@ def load_animals(split: str = "train", *, size=32, count=None, source=None) -> S
     not. The set has `paths` and no `masks`.
     """
     _check(split, count)
-    folder = _named_folder("SCENECAM_ANIMALS", source, "Name such a folder, or")
+    folder = _find_folder("animals", "SCENECAM_ANIMALS", source)
     if folder is None:
-        folder = project_root() / "data" / "animals"
-        if not folders.find_roots(folder):
-            raise FileNotFoundError(
-                f"there are no animals at {images.shown_path(folder)}. Fetch them with "
-                "`scenecam fetch animals`, or name a folder of class folders in "
-                "SCENECAM_ANIMALS."
-            )
+        place = images.shown_path(project_root() / "data" / "animals")
+        remedy = "Use `scenecam fetch animals`, or name a folder in SCENECAM_ANIMALS."
+        raise FileNotFoundError(f"there are no animals at {place}. {remedy}")
     return _load_folder(folder, size, split, count)
 
 
@@ -163,10 +160,8 @@ def project_root() -> Path:
     the working folder; else the working folder itself.
     """
     working = Path.cwd()
-    for folder in (Path(__file__).resolve().parents[2], working, *working.parents):
-        if _is_checkout(folder):
-            return folder
-    return working
+    places = (Path(__file__).resolve().parents[2], working, *working.parents)
+    return next(filter(_is_checkout, places), working)
 
 
 def cache_folders() -> tuple[Path, ...]:
@@ -182,8 +177,8 @@ def cache_folders() -> tuple[Path, ...]:
 
 
 def _is_checkout(folder: Path) -> bool:
-    marks = (folder / "pyproject.toml", folder / "src" / "scenecam" / "data.py")
-    return all(mark.is_file() for mark in marks)
+    marks = ("pyproject.toml", "src/scenecam/data.py")
+    return all((folder / mark).is_file() for mark in marks)
 
 
 def _check(split, count, *also) -> None:
@@ -195,68 +190,71 @@ def _check(split, count, *also) -> None:
 
 def _scenes_folder(source=None) -> Path | None:
     """Return the folder that `load_scenes` reads, or None for drawn scenes."""
-    named = source or os.environ.get("SCENECAM_SCENES", "").strip()
-    if named == "drawn":
+    variable = "SCENECAM_SCENES"
+    if (source or os.environ.get(variable, "").strip()) == "drawn":
         return None
-    remedy = "Name such a folder, or the word drawn, or"
-    folder = _named_folder("SCENECAM_SCENES", source, remedy)
-    photos = project_root() / "data" / "photos"
-    return folder or (photos if folders.find_roots(photos) else None)
+    return _find_folder("photos", variable, source, "or the word drawn, ")
 
 
-def _named_folder(variable: str, source, remedy: str) -> Path | None:
-    """Return the folder that `source`, or else an environment variable, names."""
+def _find_folder(name: str, variable: str, source, word: str = "") -> Path | None:
+    """Return the folder that `source`, else an environment variable, names.
+
+    Where neither does: the folder `name` under ``data``, or None if it is not fetched.
+    """
     named = os.fspath(source or os.environ.get(variable, "").strip())
-    if not named:
-        return None
-    given = Path(named).expanduser()
+    given, root = Path(named).expanduser(), project_root()
     # The book's chapters run in book/, but a path is typed where make is called.
-    places = list(dict.fromkeys((Path.cwd() / given, project_root() / given)))
-    for place in places:
-        if folders.find_roots(place):
-            return place
-    tried = " nor at ".join(images.shown_path(place) for place in places)
-    what, undo = ("source", "leave it out") if source else (variable, "unset it")
-    raise ValueError(
-        f"{what} is {named!r}, but there is no folder of class folders with "
-        f"pictures at {tried}. {remedy} {undo}."
-    )
+    places = (Path.cwd() / given, root / given) if named else (root / "data" / name,)
+    found = next(filter(folders.find_roots, places), None)
+    if named and not found:
+        tried = " nor at ".join(dict.fromkeys(map(images.shown_path, places)))
+        what, undo = ("source", "leave it out") if source else (variable, "unset it")
+        raise ValueError(
+            f"{what} is {named!r}, but there is no folder of class folders with "
+            f"pictures at {tried}. Name such a folder, {word}or {undo}."
+        )
+    return found
 
 
 def _load_folder(path, size, split, count, class_names=None, cache=True) -> SceneSet:
     """Load a folder, and warn the caller's caller of pictures that were left out."""
     size = images.check_size(size)
     part = folders.list_part(path, split=split, class_names=class_names)
-    chosen = folders.choose(part.files, count)
-    total = sum(map(len, chosen.values()))
-    skipped: dict[str, str] = {}
-
-    def records():
-        skipped.clear()  # a second start, after a full disk, reports afresh
-        return _decode(part.root, chosen, size, skipped)
-
-    about = {"shapes": {"images": (*size, 3)}, "class_names": tuple(part.files)}
-    name, key = _folder_entry(part, size)
-    scenes = store.find(cache_folders(), name, key) if cache else None
-    if scenes is not None:
-        wanted = dict.fromkeys(file for files in chosen.values() for file in files)
-        if chosen is not part.files:
-            rows = [row for row, file in enumerate(scenes.paths) if file in wanted]
-            scenes = scenes[rows]
-        kept = set(scenes.paths)
-        # Why the others were left out is found out again: they are few.
-        for path in (part.root / file for file in wanted if file not in kept):
-            if _read(str(path), size, skipped) is not None:
-                shown = images.shown_path(path)
-                skipped[str(path)] = f"{shown} could not be read the first time."
-    elif cache and chosen is part.files:
-        scenes = store.keep(cache_folders(), name, key, records, total=total, **about)
-    else:
-        scenes = store.in_memory(records(), **about)
+    files = folders.choose(part.files, count)
+    total = sum(map(len, files.values()))
+    place = f"{store.plain_name(part.root.name)}-{store.digest(part.root)[:8]}"
+    name = f"{place}-{part.word}-{size[0]}x{size[1]}"
+    made_of = part.root, tuple(part.files), folders.fingerprint(part)
+    made_by = size, PIL.__version__, store.code_of(decoding.__file__)
+    key = store.digest(*made_of, *made_by)
+    entry = store.Entry(name, key, {"images": (total, *size, 3)}, tuple(part.files))
+    places = cache_folders() if cache else ()
+    records = functools.partial(_decode, part.root, files, size)
+    scenes, skipped = store.find(places, entry) or store.keep(
+        places if files is part.files else (), entry, records
+    )
+    if len(scenes) + len(skipped) > total:  # all are kept, and some are asked for
+        asked = {os.path.join(part.root, f) for f in itertools.chain(*files.values())}
+        rows = [row for row, path in enumerate(scenes.paths) if path in asked]
+        scenes, skipped = scenes[rows], {p: skipped[p] for p in skipped if p in asked}
     if skipped:
         warnings.warn(SkippedPictures(skipped, total), stacklevel=3)
-    base = os.path.join(part.root, "")  # joining two strings is faster than two paths
-    return dataclasses.replace(scenes, paths=[base + file for file in scenes.paths])
+    return scenes
+
+
+def _decode(root: Path, files: dict[str, list[str]], size, skipped: dict[str, str]):
+    """Iterate over the records of readable pictures; put the others in `skipped`."""
+    for label, (name, members) in enumerate(files.items()):
+        paths = [os.path.join(root, file) for file in members]
+        for path in paths:
+            try:
+                yield images.read_image(path, size=size), label, None, path
+            except (ValueError, FileNotFoundError) as error:
+                skipped[path] = str(error)
+        if paths and skipped.keys() >= set(paths):
+            folder = images.shown_path(root / name)
+            what = f"no picture in the class folder {folder} can be read"
+            raise ValueError(f"{what}. The first: {skipped[paths[0]]}")
 
 
 def _load_drawn(split: str, size, count) -> SceneSet:
@@ -265,58 +263,17 @@ def _load_drawn(split: str, size, count) -> SceneSet:
         raise ValueError(f"drawn scenes are square; received size={size!r}.")
     number, seed = DRAWN[split]
     wanted = min(count or number, number)
+    names = (f"drawn-{split}-{n}-{height}x{width}" for n in (wanted, number))
     key = store.digest(seed, synth.digest())
+    shapes = {"images": (wanted, height, width, 3), "masks": (wanted, height, width)}
     # Scene i does not depend on how many are drawn: the whole set begins with any part.
-    name, whole = (f"drawn-{split}-{n}-{height}x{height}" for n in (wanted, number))
-    for known in (name, whole):
-        scenes = store.find(cache_folders(), known, key)
-        if scenes is not None:
-            return scenes[:wanted]
+    entry, whole = (store.Entry(n, key, shapes, synth.CLASS_NAMES) for n in names)
 
-    def records():
+    def records(skipped):
         drawn = synth.draw_scenes(wanted, size=height, seed=seed)
         paths = [None] * wanted
         return zip(drawn.images, drawn.labels.tolist(), drawn.masks, paths, strict=True)
 
-    return store.keep(
-        cache_folders(),
-        name,
-        key,
-        records,
-        total=wanted,
-        shapes={"images": (height, height, 3), "masks": (height, height)},
-        class_names=synth.CLASS_NAMES,
-    )
-
-
-def _read(path: str, size, skipped: dict[str, str]):
-    """Read a picture, or return None and note in `skipped` why it cannot be read."""
-    try:
-        return images.read_image(path, size=size)
-    except (ValueError, FileNotFoundError) as error:
-        skipped[path] = str(error)
-        return None
-
-
-def _decode(root: Path, files: dict[str, list[str]], size, skipped: dict[str, str]):
-    """Iterate over the records of readable pictures; put the others in `skipped`."""
-    for label, (name, members) in enumerate(files.items()):
-        readable = 0
-        for file in members:
-            image = _read(os.path.join(root, file), size, skipped)
-            if image is not None:
-                readable += 1
-                yield image, label, None, file
-        if members and not readable:
-            raise ValueError(
-                f"no picture in the class folder {images.shown_path(root / name)} can "
-                f"be read. The first: {skipped[os.path.join(root, members[0])]}"
-            )
-
-
-def _folder_entry(part: folders.Part, size) -> tuple[str, str]:
-    """Return the cache's name for a part of a folder, and the key of its content."""
-    place = f"{store.plain_name(part.root.name)}-{store.digest(part.root)[:8]}"
-    decoder = PIL.__version__, store.code_of(decoding.__file__)
-    key = store.digest(folders.fingerprint(part), tuple(part.files), size, *decoder)
-    return f"{place}-{part.word}-{size[0]}x{size[1]}", key
+    places = cache_folders()
+    scenes, _ = store.find(places, entry, whole) or store.keep(places, entry, records)
+    return scenes[:wanted]
