@@ -59,7 +59,7 @@ def read_image(path, *, size=None) -> np.ndarray:
         If there is no such file, or the path is a link to nothing.
     ValueError
         If the path is a folder, may not be read, or holds anything but one whole
-        picture of at most `MAX_PIXELS` pixels: nothing, a part, an animation, text.
+        picture of at most `decoding.MAX_PIXELS`: nothing, a part, an animation, text.
     TypeError
         If `path` is no path, or `size` no number or pair of numbers.
     """
