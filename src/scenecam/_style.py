@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 
 Ax = Axes | None  # where to draw: a new figure when None
@@ -32,21 +32,17 @@ _CLASSES = (
 
 
 def class_colours(num_classes: int) -> np.ndarray:
-    """The fixed colours of class 0, 1, ..., the same in every chart.
+    """The fixed colours of class 0, 1, ...: float64 (num_classes, 3), RGB in [0, 1].
 
-    Returns
-    -------
-    ndarray of shape (num_classes, 3), float64
-        RGB in [0, 1]. At most ten keep apart for the eye; from then on they repeat.
+    At most ten keep apart for the eye; from then on they repeat.
     """
-    palette = np.array([to_rgb(colour) for colour in _CLASSES])
-    return palette[np.arange(num_classes) % len(palette)]
+    return to_rgba_array(_CLASSES)[np.arange(num_classes) % len(_CLASSES), :3]
 
 
 def new_figure(rows: int, columns: int, **options) -> tuple[Figure, Axes | np.ndarray]:
     """A new figure with an opaque white face, whatever the page behind it."""
-    options = {"layout": "constrained", "facecolor": "white"} | options
-    return plt.subplots(rows, columns, **options)
+    options = {"layout": "constrained"} | options
+    return plt.subplots(rows, columns, facecolor="white", **options)
 
 
 def axes_or_new(ax: Ax, width: float, height: float, **options) -> Axes:

@@ -26,16 +26,11 @@ def class_pie(labels: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
     Parameters
     ----------
     labels : ndarray of shape (n,), int
-        Class of every picture.
+        Class of every picture; ValueError if there is none, or one has no name.
     class_names : sequence of k str
         Name of class 0, 1, ...
     ax
         Where to draw.
-
-    Raises
-    ------
-    ValueError
-        If there is no label, or one has no name.
     """
     known = range(len(class_names))
     if not len(labels) or not np.isin(labels, known).all():
@@ -46,11 +41,10 @@ def class_pie(labels: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
     counts = np.bincount(labels, minlength=known.stop)
     names = [f"{class_names[c]}\n{counts[c] / len(labels):.1%}" for c in known]
     ax = _style.axes_or_new(ax, 5, 3.8)
-    place = {"labels": names, "startangle": 90, "counterclock": False}
     edge = {"edgecolor": "white", "linewidth": 1.5}
     text = {"fontsize": 10, "color": _style.INK}
-    colours = _style.class_colours(known.stop)
-    ax.pie(counts, colors=colours, wedgeprops=edge, textprops=text, **place)
+    look = {"colors": _style.class_colours(known.stop), "counterclock": False}
+    ax.pie(counts, labels=names, startangle=90, wedgeprops=edge, textprops=text, **look)
     return ax
 
 
@@ -134,18 +128,14 @@ def confusion_matrix(
     Parameters
     ----------
     matrix : ndarray of shape (k, k), int
-        From `evaluation.confusion`.
+        From `evaluation.confusion`; ValueError if the shape is another.
     class_names : sequence of k str
         Name of class 0, 1, ...
     cells : {"both", "count", "percent"}
-        What stands in a cell: the pictures, their percentage of the row, or both.
+        What stands in a cell: the pictures, their percentage of the row, or both;
+        ValueError for another word.
     ax
         Where to draw.
-
-    Raises
-    ------
-    ValueError
-        If `matrix` is not (k, k), or `cells` is another word.
     """
     matrix, k = np.asarray(matrix), len(class_names)
     if matrix.shape != (k, k):
@@ -186,18 +176,15 @@ def class_scores(table: Table, *, ax: Ax = None) -> Axes:
     names = [*table][:-3]
     places = np.arange(len(names))
     ax = _style.axes_or_new(ax, 5.4, 0.72 * len(names) + 0.9)
-    for score, label, colour, shift in (
-        ("precision", "precision", _style.BLUE, -0.27),
-        ("recall", "recall", _style.ORANGE, 0),
-        ("f1-score", "F1 score", _style.GREEN, 0.27),
-    ):
+    for i, score in enumerate(("precision", "recall", "f1-score")):
         values = [table[name][score] for name in names]
-        bars = ax.barh(places + shift, values, 0.25, color=colour, label=label)
+        look = {"color": _style.PALETTE[i], "label": score.replace("f1-", "F1 ")}
+        bars = ax.barh(places + 0.27 * (i - 1), values, 0.25, **look)
         ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
-    above = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
-    ax.legend(ncols=3, **above, frameon=False, fontsize=10)
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3}
+    ax.legend(**above, frameon=False, fontsize=10)
     return _style.plain(ax, xlim=(0, 1.1), xticks=np.linspace(0, 1, 6))
 
 
@@ -215,15 +202,13 @@ def reliability(bins: Mapping[str, ndarray], *, ax: Ax = None) -> Axes:
     """
     ax = _style.axes_or_new(ax, 5, 4.4)
     edges, filled = bins["edges"], bins["count"] > 0
-    keys = ("confidence", "accuracy", "count")
-    sure, right, count = (bins[key][filled] for key in keys)
+    sure, right = bins["confidence"][filled], bins["accuracy"][filled]
     centres, width = (edges[:-1] + edges[1:])[filled] / 2, edges[1] - edges[0]
-    light = {"color": "#9cc9e6", "edgecolor": "white"}
-    ax.bar(centres, right, width, **light, label="accuracy of the bin")
+    ax.bar(centres, right, width, fc="#9cc9e6", ec="white", label="accuracy of the bin")
     ax.plot([0, 1], [0, 1], "--", color=_style.INK, lw=1.2, label="perfect calibration")
     ax.vlines(sure, right, sure, color=_style.ORANGE, lw=2.5, label="gap")
     ax.plot(sure, right, "o", color=_style.BLUE, ms=6, label="mean of the bin")
-    for x, n in zip(centres, count, strict=True):
+    for x, n in zip(centres, bins["count"][filled], strict=True):
         ax.text(x, 0.015, f"{n:,}", ha="center", va="bottom", fontsize=9, rotation=90)
     ax.legend(frameon=False, fontsize=9, loc="upper left")
     ax.set(xlabel="confidence", ylabel="accuracy")

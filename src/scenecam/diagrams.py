@@ -7,8 +7,6 @@ one hand.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
-from math import prod
 
 import numpy as np
 from matplotlib import colormaps, patches
@@ -20,6 +18,7 @@ from numpy import ndarray
 
 from scenecam._style import BLUE, GREY, INK, ORANGE, VERMILION, Ax, Names, axes_or_new
 
+Sizes = Sequence[int]  # of layer 1, 2, ...
 # Kind of layer -> (fill, edge). Text stands on the fill, so that is always pale.
 STYLES = {
     "data": ("#f1f3f5", "#868e96"),
@@ -57,11 +56,10 @@ def cnn_pipeline(
         Stands at the left; a drawn sea when None.
     class_names : sequence of str
         Stand at the right.
-    ax : Axes, optional
+    ax
         Where to draw.
     """
     ax = _canvas(ax, 6.4, 3.3)
-    middle = 1.9
     # x of the front edge, thickness, height, kind, number of maps
     blocks = (
         (0.12, 0.04, 1.25, "data", 1),
@@ -70,10 +68,10 @@ def cnn_pipeline(
         (2.78, 0.36, 0.72, "conv", 9),
         (3.64, 0.36, 0.40, "pool", 9),
     )
-    face, *_ = [_cuboid(ax, middle, *block) for block in blocks]
-    _on_face(ax, _sea() if image is None else image, face, (1.12, middle + 0.0625))
+    face, *_ = [_cuboid(ax, 1.9, *block) for block in blocks]
+    _on_face(ax, _sea() if image is None else image, face, (1.12, 1.9625))
     # The flattened numbers, one under the other, and the dense layer behind them.
-    x, top, cell = 4.52, middle + 0.78, 0.12
+    x, top, cell = 4.52, 2.68, 0.12
     for i in range(13):
         _shape(ax, patches.Rectangle((x, top - (i + 1) * cell), 0.13, cell), lw=0.8)
     starts = np.linspace(top - 0.06, top - 1.5, 5)
@@ -106,11 +104,9 @@ def skip_connection(*, ax: Ax = None) -> Axes:
     ax = _canvas(ax, 4.4, 4.1)
     x, corner, edge = 1.9, 3.3, STYLES["pool"][1]
     _label(ax, x, 3.9, "$x$", size=14)
-    _arrow(ax, (x, 3.72), (x, 3.22))
-    _column(ax, x, (3.0, 2.14), [("weight layer", "conv")] * 2, 1.6, height=0.42)
-    _arrow(ax, (x, 1.93), (x, 1.42))
-    _plus(ax, x, 1.25, 0.17)
-    _arrow(ax, (x, 1.08), (x, 0.56))
+    layers, layer = [("weight layer", "conv")] * 2, {"width": 1.6, "height": 0.42}
+    _column(ax, x, (3.0, 2.14), layers, **layer, arrows=(3.72, 1.42))
+    _plus(ax, x, 1.25, 0.17, 0.56)
     for y in (2.58, 0.84):
         _label(ax, x + 0.1, y, "ReLU", ha="left", color=STYLES["relu"][1])
     _label(ax, x, 0.36, "$Y = F(x) + x$", size=14)
@@ -131,7 +127,7 @@ def network_overview(*, stages: int = 4, ax: Ax = None) -> Axes:
     ----------
     stages : int
         Number of res-blocks; ValueError unless 1 or more.
-    ax : Axes, optional
+    ax
         Where to draw.
     """
     if stages < 1:
@@ -155,15 +151,14 @@ def network_overview(*, stages: int = 4, ax: Ax = None) -> Axes:
     _line(ax, [0.27, 0.2, 0.2, 0.27], stem, GREY, lw=1.2)
     _label(ax, 0.1, ys[2], "stem", rotation=90)
     # One res-block, opened.
-    top, left, right = min(ys[4] + 0.85, tall - 0.1), 3.5, 5.5
+    top, left = min(ys[4] + 0.85, tall - 0.1), 3.5
     opened = [ys[4] + half, ys[4] - half], [top, top - 2]
     _line(ax, (x + 1.15, left), opened, GREY, lw=0.9, ls=(0, (4, 3)))
     dashed = {"facecolor": "#fbfcfd", "edgecolor": GREY, "ls": "--", "lw": 1}
-    _shape(ax, patches.Rectangle((left, top - 2), right - left, 2), zorder=1, **dashed)
-    centre = (left + right) / 2
-    _label(ax, centre, top - 0.2, "a res-block", weight="bold")
+    _shape(ax, patches.Rectangle((left, top - 2), 2, 2), zorder=1, **dashed)
+    _label(ax, left + 1, top - 0.2, "a res-block", weight="bold")
     inner = [("convolution block", "conv"), *[("identity block", "block")] * 2]
-    _column(ax, centre, [top - 0.55, top - 1.12, top - 1.69], inner, 1.7)
+    _column(ax, left + 1, [top - 0.55, top - 1.12, top - 1.69], inner, 1.7)
     return ax
 
 
@@ -176,7 +171,8 @@ def residual_blocks(*, ax: Ax = None) -> Axes:
     main = [norm_relu, three, norm_relu, one, norm]
     _line(ax, [3.4, 3.4], [0.15, 5.85], "#d5d9de", lw=1)
     top, plus, half, edge = 5.3, 0.95, 0.18, STYLES["pool"][1]
-    layer, short_path = {"height": 2 * half, "size": 9.5}, {"color": edge, "lw": 1.6}
+    layer = {"width": 1.42, "height": 2 * half, "size": 9.5}
+    short_path = {"color": edge, "lw": 1.6}
     for title, x, short_x, layers, short in (
         ("convolution block", 0.95, 2.52, [one, pool, *main], [one, pool, norm]),
         ("identity block", 4.45, 6.0, [one, *main], []),
@@ -184,18 +180,15 @@ def residual_blocks(*, ax: Ax = None) -> Axes:
         _label(ax, (x + short_x) / 2, 5.82, title, size=11.5, weight="bold")
         _label(ax, x, top + 0.2, "$x$", size=13)
         ys = np.linspace(top - 0.55, plus + 0.55, len(layers))
-        _arrow(ax, (x, top + 0.05), (x, ys[0] + half))
-        _column(ax, x, ys, layers, 1.42, **layer)
-        _arrow(ax, (x, ys[-1] - half), (x, plus + 0.15))
-        _plus(ax, x, plus, 0.15)
-        _arrow(ax, (x, plus - 0.15), (x, 0.59))
+        _column(ax, x, ys, layers, **layer, arrows=(top + 0.05, plus + 0.15))
+        _plus(ax, x, plus, 0.15, 0.59)
         _box(ax, x, 0.42, 0.8, 0.34, "ReLU", "relu", size=9.5)
         way = [(x, top - 0.14), (short_x, top - 0.14)]
         words, shift, align = "short\npath:\n$x$ itself", -0.12, "right"
         if short:
             # Beside the layers of the main path that do the same.
             _arrow(ax, *way, (short_x, ys[0] + half), **short_path)
-            _column(ax, short_x, ys[:3], short, 1.42, color=edge, **layer)
+            _column(ax, short_x, ys[:3], short, color=edge, **layer)
             way = [(short_x, ys[2] - half)]
             words, shift, align = "short\npath", 0.1, "left"
         _arrow(ax, *way, (short_x, plus), (x + 0.15, plus), **short_path)
@@ -253,9 +246,8 @@ def grad_cam_steps(*, ax: Ax = None) -> Axes:
 
     x, y = choose
     for i, value in enumerate((0.35, 0.2, 0.5, 0.3, 1.0, 0.15)):
-        kind = "dense" if value == 1 else "data"
         bar = patches.Rectangle((x - 0.45, y + 0.42 - 0.15 * i), 0.85 * value, 0.11)
-        _shape(ax, bar, kind, lw=0.8)
+        _shape(ax, bar, "dense" if value == 1 else "data", lw=0.8)
     _label(ax, x + 0.5, y - 0.12, "$y^c$", size=11, color=STYLES["dense"][1])
 
     x, y = derive
@@ -289,28 +281,22 @@ def _six_frames(ax: Axes) -> list[tuple[float, float]]:
         ("sum and cut off", r"ReLU$(\sum_k \alpha_k^c A^k)$"),
         ("superimpose", "enlarge the map,\nblend it in"),
     )
-    wide, high = 1.86, 2.2
     centres = [(0.99 + (i % 3) * 2.16, 3.72 - (i // 3) * 2.46) for i in range(6)]
     for i, ((x, y), (title, caption)) in enumerate(zip(centres, steps, strict=True)):
-        _box(ax, x, y, wide, high, "", "data", facecolor="#fbfcfd")
+        _box(ax, x, y, 1.86, 2.2, "", "data", facecolor="#fbfcfd")
         _shape(ax, patches.Circle((x - 0.7, y + 0.86), 0.13), color=BLUE)
         _label(ax, x - 0.7, y + 0.855, str(i + 1), weight="bold", color="white")
         _label(ax, x - 0.5, y + 0.86, title, weight="bold", ha="left")
         _label(ax, x, y - 0.76, caption, size=9.5)
-    for (x, y), (next_x, next_y) in pairwise(centres):
-        way = [(x + wide / 2, y), (next_x - wide / 2, y)]
-        if y != next_y:
-            turn, end = (y + next_y) / 2, (next_x, next_y + high / 2)
-            way = [(x, y - high / 2), (x, turn), (next_x, turn), end]
-        _arrow(ax, *way, lw=1.8)
+        if i % 3 < 2:
+            _arrow(ax, (x + 0.93, y), (x + 1.23, y), lw=1.8)
+    # From the end of the first row to the start of the second.
+    _arrow(ax, (5.31, 2.62), (5.31, 2.49), (0.99, 2.49), (0.99, 2.36), lw=1.8)
     return centres
 
 
 def receptive_field(
-    *,
-    kernels: Sequence[int] = (3, 3, 3),
-    strides: Sequence[int] | None = None,
-    ax: Ax = None,
+    *, kernels: Sizes = (3, 3, 3), strides: Sizes | None = None, ax: Ax = None
 ) -> Axes:
     """What one unit sees, layer below layer, along one row of pixels.
 
@@ -319,14 +305,10 @@ def receptive_field(
     kernels : sequence of int
         Kernel size of each layer, first layer first.
     strides : sequence of int, optional
-        Step of each layer; 1 everywhere when None.
-    ax : Axes, optional
+        Step of each layer; 1 everywhere when None. ValueError if sizes and steps do
+        not match, one is below 1, or over 41 pixels are seen.
+    ax
         Where to draw.
-
-    Raises
-    ------
-    ValueError
-        If sizes and steps do not match, one is below 1, or over 41 pixels are seen.
 
     Notes
     -----
@@ -352,8 +334,8 @@ def receptive_field(
     ys = 0.3 + 0.8 * np.arange(layers, -1, -1)
     ax = _canvas(ax, 5.9, ys[0] + 0.35)
     # Distance of neighbours in each row, in inches.
-    jumps = [prod(strides[: layers - depth]) * cell for depth in range(layers + 1)]
-    names = [*(f"layer {layers - depth}" for depth in range(layers)), "pixels"]
+    jumps = cell * np.cumprod([1, *strides])[::-1]
+    names = [*(f"layer {n}" for n in range(layers, 0, -1)), "pixels"]
     for y, name, count, jump in zip(ys, names, seen, jumps, strict=True):
         # Neighbours to fill the row up to the width of the pixels below.
         extra = max(1, int(((seen[-1] + 2) * cell / jump - count) // 2))
@@ -382,7 +364,6 @@ def _canvas(ax: Ax, width: float, height: float) -> Axes:
     ax = axes_or_new(ax, width, height, layout="none", gridspec_kw=whole)
     ax.set(xlim=(0, width), ylim=(0, height), aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-    ax.set_autoscale_on(False)
     return ax
 
 
@@ -412,12 +393,12 @@ def _box(ax: Axes, x, y, width, height, text: str, kind: str, *, size=10, **styl
     _label(ax, x, y, text, size=size)
 
 
-def _plus(ax: Axes, x: float, y: float, radius: float) -> None:
-    """The sum of two paths."""
-    circle = patches.Circle((x, y), radius)
-    _shape(ax, circle, facecolor="white", edgecolor=INK, zorder=4)
+def _plus(ax: Axes, x: float, y: float, radius: float, below: float) -> None:
+    """The sum of two paths, and the arrow from it down to `below`."""
+    _shape(ax, patches.Circle((x, y), radius), fc="white", ec=INK, zorder=4)
     arms = 0.55 * radius * np.array([[-1, 0], [1, 0]])
     _line(ax, x + arms, y + arms[:, ::-1], INK, lw=1.8, zorder=5)
+    _arrow(ax, (x, y - radius), (x, below))
 
 
 def _arrow(ax: Axes, *points: tuple[float, float], color=INK, lw=1.4) -> None:
@@ -427,21 +408,23 @@ def _arrow(ax: Axes, *points: tuple[float, float], color=INK, lw=1.4) -> None:
     _shape(ax, arrow, color=color, lw=lw, zorder=3.2)
 
 
-def _column(ax, x, ys, layers, width, *, height=0.34, size=10, color=INK) -> None:
-    """Layers (name, kind) one below the other, with arrows from each to the next."""
+def _column(ax, x, ys, layers, width, height=0.34, size=10, color=INK, arrows=()):
+    """Layers (name, kind) one below the other, with arrows from each to the next.
+
+    `arrows` may hold where one into the first begins, and one out of the last ends.
+    """
     for y, (name, kind) in zip(ys, layers, strict=True):
         _box(ax, x, y, width, height, name, kind, size=size)
-    for above, below in pairwise(ys):
-        _arrow(ax, (x, above - height / 2), (x, below + height / 2), color=color)
+    ends = [y + side for y in ys for side in (height / 2, -height / 2)]
+    ends = [arrows[0], *ends, arrows[1]] if arrows else ends[1:-1]
+    for above, below in zip(ends[::2], ends[1::2], strict=True):
+        _arrow(ax, (x, above), (x, below), color=color)
 
 
 def _cuboid(
     ax: Axes, middle: float, x: float, thick: float, height: float, kind: str, maps: int
 ) -> Affine2D:
-    """A block of maps seen from the side; returns how its large face lies askew.
-
-    The thickness stands for the channels, the large face for height and width.
-    """
+    """A block of maps, as thick as it has channels; how its large face lies askew."""
     face, edge = STYLES[kind]
     back = np.array([0.36, 0.26]) * height
     along, up = np.array([[thick, 0], [0, height]])
@@ -452,8 +435,8 @@ def _cuboid(
         (corner + along, back, up, 1.0),
     ):
         side = patches.Polygon([start, start + one, start + one + other, start + other])
-        colour = shade * np.array(to_rgb(face))
-        _shape(ax, side, kind, facecolor=colour, lw=1.1, joinstyle="round")
+        fill = shade * np.array(to_rgb(face))
+        _shape(ax, side, kind, fc=fill, lw=1.1, joinstyle="round")
     # The joints between one map and the next, up the front and over the roof.
     for i in range(1, maps):
         joint = np.array([0 * up, up, up + back]) + corner + along * i / maps
@@ -466,8 +449,7 @@ def _on_face(ax: Axes, image: ndarray, askew: Affine2D, target) -> None:
     drawn = ax.imshow(image, extent=(0, 1, 0, 1), zorder=3.5, aspect="equal")
     drawn.set_transform(askew + ax.transData)
     corners = askew.transform([(0.5, 0.4), (0.85, 0.4), (0.85, 0.7), (0.5, 0.7)])
-    window = patches.Polygon(corners)
-    _shape(ax, window, facecolor="none", edgecolor=VERMILION, lw=1.8, zorder=5)
+    _shape(ax, patches.Polygon(corners), fc="none", ec=VERMILION, lw=1.8, zorder=5)
     for point in corners[1:3]:
         _line(ax, *zip(point, target, strict=True), VERMILION, lw=1, zorder=5)
 
@@ -493,8 +475,7 @@ def _sea(size: int = 96) -> ndarray:
     horizon = 0.52
     depth = np.clip((y - horizon) / (1 - horizon), 0, 1)
     # Waves lie closer together towards the horizon.
-    wave = np.sin(34 * depth**0.6 + 1.2 * np.sin(7 * x + 9 * depth))
-    wave *= 0.05 + 0.05 * depth
+    wave = np.sin(34 * depth**0.6 + 1.2 * np.sin(7 * x + 9 * depth)) * (1 + depth) / 20
     image = np.stack([0.56 + 0.5 * y, 0.76 + 0.2 * y, 0.95 - 0.1 * y], axis=-1)
     water = np.stack([0.08 + wave, 0.38 + wave - 0.1 * depth, 0.58 + wave], axis=-1)
     image[y > horizon] = (water - 0.12 * depth[..., None])[y > horizon]

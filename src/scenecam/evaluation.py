@@ -145,10 +145,8 @@ def classification_table(
     """
     names = _check_names(class_names)
     labels, predictions = _check_pair(labels, predictions, len(names))
-    classes = {"labels": range(len(names)), "target_names": names}
-    return metrics.classification_report(
-        labels, predictions, **classes, zero_division=0, output_dict=True
-    )
+    form = {"labels": range(len(names)), "target_names": names, "output_dict": True}
+    return metrics.classification_report(labels, predictions, **form, zero_division=0)
 
 
 def with_summary(classes: dict[str, dict[str, float]], accuracy: float) -> Table:
@@ -160,9 +158,9 @@ def with_summary(classes: dict[str, dict[str, float]], accuracy: float) -> Table
     rows = np.array([[row[c] for c in _COLUMNS] for row in classes.values()])
     table = {**classes, "accuracy": accuracy}
     for name, weights in (("macro avg", None), ("weighted avg", rows[:, -1])):
-        means = np.average(rows[:, :-1], axis=0, weights=weights)
-        row = [*means.tolist(), float(rows[:, -1].sum())]
-        table[name] = dict(zip(_COLUMNS, row, strict=True))
+        means = np.average(rows, axis=0, weights=weights)
+        means[-1] = rows[:, -1].sum()
+        table[name] = dict(zip(_COLUMNS, means.tolist(), strict=True))
     return table
 
 
@@ -234,18 +232,16 @@ def right_examples(
 
     Returned are int64 indices into `labels`, of `count` pictures or of all.
     """
-    labels, probabilities = _check_probabilities(labels, probabilities)
-    right = probabilities.argmax(axis=1) == labels
-    return _largest(right, probabilities.max(axis=1), count)
+    labels, _, predictions, sure = _check_probabilities(labels, probabilities)
+    return _largest(predictions == labels, sure, count)
 
 
 def wrong_examples(
     labels: ndarray, probabilities: ndarray, *, count: int | None = None
 ) -> ndarray:
     """Pictures that were named wrongly, else as `right_examples`."""
-    labels, probabilities = _check_probabilities(labels, probabilities)
-    wrong = probabilities.argmax(axis=1) != labels
-    return _largest(wrong, probabilities.max(axis=1), count)
+    labels, _, predictions, sure = _check_probabilities(labels, probabilities)
+    return _largest(predictions != labels, sure, count)
 
 
 def plausible_mistakes(
@@ -264,19 +260,18 @@ def plausible_mistakes(
     the predicted class really covers at least `min_share` of the picture; the largest
     share comes first. Returned are indices as by `right_examples`.
     """
-    labels, probabilities = _check_probabilities(labels, probabilities)
-    predictions = probabilities.argmax(axis=1)
+    labels, probs, predictions, sure = _check_probabilities(labels, probabilities)
     wrong = predictions != labels
     if masks is not None:
         shares = class_share(masks, predictions)
         return _largest(wrong & (shares >= min_share), shares, count)
-    second = np.argsort(probabilities, axis=1)[:, -2]
-    gap = probabilities.max(axis=1) - probabilities[np.arange(len(labels)), labels]
+    second = np.argsort(probs, axis=1)[:, -2]
+    gap = sure - probs[np.arange(len(labels)), labels]
     return _largest(wrong & (second == labels) & (gap <= max_gap), -gap, count)
 
 
 def class_share(masks: ndarray, classes: ndarray) -> ndarray:
-    """How much of each picture a class covers.
+    """Share of the pixels of each picture that a class covers: float64 (n,) in [0, 1].
 
     Parameters
     ----------
@@ -284,11 +279,6 @@ def class_share(masks: ndarray, classes: ndarray) -> ndarray:
         Class index of every pixel.
     classes : ndarray of shape (n,), int
         The class asked about, one for each picture.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-        Share of the pixels, in [0, 1].
     """
     masks, classes = np.asarray(masks), np.asarray(classes)
     if masks.ndim != 3 or classes.shape != masks.shape[:1]:
@@ -312,18 +302,16 @@ def calibration(
         "edges" (bins + 1,); "count" (bins,) pictures; "confidence" and "accuracy"
         (bins,), means over the pictures of the bin, NaN where it is empty.
     """
-    labels, probabilities = _check_probabilities(labels, probabilities)
+    labels, _, predictions, sure = _check_probabilities(labels, probabilities)
     if bins < 1:
         raise ValueError(f"`bins` must be at least 1; received {bins}.")
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, bins + 1)
     # Inner edges only: a confidence of exactly 1 belongs to the last bin.
-    index = np.searchsorted(edges[1:-1], confidence, side="left")
-    count, sure, hits = (np.bincount(index, v, bins) for v in (None, confidence, right))
+    index = np.searchsorted(edges[1:-1], sure, side="left")
+    count, each = np.bincount(index, minlength=bins), (sure, predictions == labels)
     with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN of an empty bin
-        means = {"confidence": sure / count, "accuracy": hits / count}
-    return {"edges": edges, "count": count, **means}
+        sure, right = (np.bincount(index, values, bins) / count for values in each)
+    return {"edges": edges, "count": count, "confidence": sure, "accuracy": right}
 
 
 def expected_calibration_error(
@@ -364,13 +352,13 @@ def fit_temperature(labels: ndarray, probabilities: ndarray) -> float:
     Equation 9 of Guo et al. (2017). The cross-entropy is convex in 1 / temperature, so
     there is one minimum.
     """
-    labels, probabilities = _check_probabilities(labels, probabilities)
+    labels, *_ = _check_probabilities(labels, probabilities)
     logits = _log(probabilities)
-    target = logits[np.arange(len(labels)), labels].mean()
+    own = (np.arange(len(labels)), labels)
 
     def cross_entropy(log_temperature: float) -> float:
-        sharpness = np.exp(-log_temperature)
-        return special.logsumexp(logits * sharpness, axis=1).mean() - target * sharpness
+        scaled = logits * np.exp(-log_temperature)
+        return -special.log_softmax(scaled, axis=1)[own].mean()
 
     limits = {"bounds": np.log([0.01, 100]), "options": {"xatol": 1e-9}}
     return float(np.exp(optimize.minimize_scalar(cross_entropy, **limits).x))
@@ -403,7 +391,7 @@ def _check_names(class_names: Names) -> list[str]:
     return [*class_names]
 
 
-def _check_pair(labels, predictions, num_classes: int | None = None):
+def _check_pair(labels, predictions, k: int | None = None):
     """Both arrays, or an error that says which one does not fit."""
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     for name, array in (("labels", labels), ("predictions", predictions)):
@@ -412,10 +400,9 @@ def _check_pair(labels, predictions, num_classes: int | None = None):
                 f"`{name}` must be class indices, integers of shape (n,); received "
                 f"{array.dtype} {array.shape}. Take .argmax(axis=1) of probabilities."
             )
-        if num_classes and not np.isin(array, range(num_classes)).all():
+        if k and not np.isin(array, range(k)).all():
             raise ValueError(
-                f"`{name}` must lie in 0..{num_classes - 1}, one of {num_classes} "
-                f"classes; received {array.min()}..{array.max()}."
+                f"`{name}` must lie in 0..{k - 1}; received {np.unique(array)}."
             )
     if len(labels) != len(predictions) or not len(labels):
         raise ValueError(
@@ -425,22 +412,21 @@ def _check_pair(labels, predictions, num_classes: int | None = None):
     return labels, predictions
 
 
-def _check_probabilities(labels, probabilities) -> tuple[ndarray, ndarray]:
-    """Both arrays, probabilities in float64, or an error."""
+def _check_probabilities(labels, probabilities) -> tuple[ndarray, ...]:
+    """Both arrays, the predicted classes, and the confidence in each; or an error."""
     probabilities = np.asarray(probabilities, np.float64)
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:
         raise ValueError(
             "`probabilities` must be (n, k) with k >= 2 classes; received "
             f"{probabilities.shape}. Are `labels` and `probabilities` exchanged?"
         )
-    guesses = probabilities.argmax(axis=1)
-    labels, _ = _check_pair(labels, guesses, probabilities.shape[1])
-    sums_to_one = np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    predictions = probabilities.argmax(axis=1)
+    labels, _ = _check_pair(labels, predictions, probabilities.shape[1])
+    low, sure = probabilities.min(), probabilities.max(axis=1)
     # Written so that NaN fails too.
-    if not (sums_to_one and (probabilities >= 0).all()):
+    if not (low >= 0 and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)):
         raise ValueError(
             "`probabilities` must be non-negative with rows summing to 1; received "
-            f"values {probabilities.min():.3g}..{probabilities.max():.3g}. Pass "
-            "the softmax of the logits."
+            f"values {low:.3g}..{sure.max():.3g}. Pass the softmax of the logits."
         )
-    return labels, probabilities
+    return labels, probabilities, predictions, sure

@@ -21,6 +21,8 @@ from numpy import ndarray
 from scenecam._style import INK, Ax, Grid, Names, axes_or_new, class_colours, new_figure
 from scenecam.images import overlay, unit_map
 
+Images = Sequence[ndarray]
+Box = tuple[float, float, float, float]
 _FOUR_PANELS = ("picture", "Grad-CAM", "guided\nbackpropagation", "Guided\nGrad-CAM")
 
 
@@ -54,11 +56,7 @@ def show_image(image: ndarray, *, title: str | None = None, ax: Ax = None) -> Ax
 
 
 def show_images(
-    images: Sequence[ndarray],
-    *,
-    titles: Names | None = None,
-    columns: int = 5,
-    size: float = 1.2,
+    images: Images, *, titles: Names | None = None, columns: int = 5, size: float = 1.2
 ) -> Grid:
     """A grid of pictures as for `show_image`, row by row; at least one."""
     if len(images) == 0:
@@ -119,8 +117,8 @@ def mean_images(
             f"`images` must hold every class; received none of {missing[0]!r}. "
             "Leave it out of `class_names` and of `labels`."
         )
-    classes = np.arange(len(class_names))[:, None] == labels
-    means = [images[members].mean(axis=0) / 255 for members in classes]
+    classes = range(len(class_names))
+    means = [images[np.equal(labels, c)].mean(axis=0) / 255 for c in classes]
     return show_images(means, titles=class_names, columns=columns, size=size)
 
 
@@ -153,11 +151,7 @@ def show_mask(mask: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
 
 
 def show_receptive_field(
-    image: ndarray,
-    box: tuple[float, float, float, float],
-    *,
-    title: str | None = None,
-    ax: Ax = None,
+    image: ndarray, box: Box, *, title: str | None = None, ax: Ax = None
 ) -> Axes:
     """What one unit of a feature map sees: a box on the picture.
 
@@ -176,8 +170,7 @@ def show_receptive_field(
     # Pixel i reaches from i - 0.5 to i + 0.5. Dark below light: seen on any picture.
     for colour, line in (("black", 4), ("#ffd60a", 2)):
         style = {"edgecolor": colour, "lw": line, "clip_on": False, "fill": False}
-        corner = (left - 0.5, top - 0.5)
-        ax.add_patch(patches.Rectangle(corner, width, height, **style))
+        ax.add_patch(patches.Rectangle((left - 0.5, top - 0.5), width, height, **style))
     return ax
 
 
@@ -299,10 +292,9 @@ def show_overlay(
     """
     blended = overlay(image, unit_map(class_map, limit=limit), opacity=opacity)
     ax = show_image(blended, title=title, ax=axes_or_new(ax, 3.6, 3))
-    top = float(np.max(class_map)) if limit is None else limit
-    # A map without positive evidence still needs a scale that a colour bar can draw.
-    scale = colors.Normalize(0, top if top > 0 else 1)
-    return _colour_bar(ax, cm.ScalarMappable(scale, "inferno"), unit)
+    name, low, high = _scale(np.maximum(class_map, 0), limit)
+    scale = cm.ScalarMappable(colors.Normalize(low, high), name)
+    return _colour_bar(ax, scale, unit)
 
 
 def show_maps(
@@ -329,8 +321,8 @@ def show_maps(
     """
     class_maps = np.asarray(class_maps)
     _check_length("titles", titles, len(class_maps))
-    look, place = _scale(class_maps, limit), (columns, size)
-    return _one_scale(class_maps, titles, look, "logits", *place, image, aspect=20)
+    look, place = _scale(class_maps, limit), (columns, size, image)
+    return _one_scale(class_maps, titles, look, "logits", *place, aspect=20)
 
 
 def show_four_panels(
@@ -397,12 +389,12 @@ def show_sheet(
     _check_length("class_maps", class_maps, len(images))
     _check_length("titles", titles, len(images))
     fig, axes = _grid(3 * len(images), 3, size, titles)
-    for i, (image, class_map) in enumerate(zip(images, class_maps, strict=True)):
+    examples = zip(axes, images, class_maps, titles, strict=True)
+    for row, image, class_map, title in examples:
         blended = overlay(image, unit_map(class_map, limit=limit), opacity=opacity)
-        positive = np.maximum(class_map, 0)
-        show_image(image, title=titles[i], ax=axes[i, 0])
-        show_map(positive, title="class map", limit=limit, ax=axes[i, 1])
-        show_image(blended, title="superimposed", ax=axes[i, 2])
+        show_image(image, title=title, ax=row[0])
+        show_map(np.maximum(class_map, 0), title="class map", limit=limit, ax=row[1])
+        show_image(blended, title="superimposed", ax=row[2])
     return fig, axes
 
 
@@ -411,10 +403,9 @@ def _grid(count: int, columns: int, size: float, titles: Names | None = None) ->
     columns = max(1, min(columns, count))
     rows = -(-count // columns)
     above = 0.17 * max((t.count("\n") + 1 for t in titles or ()), default=0)
-    figsize = (columns * size + 0.4, rows * (size + above) + 0.1)
-    fig, axes = new_figure(
-        rows, columns, layout="compressed", figsize=figsize, squeeze=False
-    )
+    inches = (columns * size + 0.4, rows * (size + above) + 0.1)
+    options = {"layout": "compressed", "squeeze": False}
+    fig, axes = new_figure(rows, columns, figsize=inches, **options)
     fig.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     for ax in axes.flat:
         ax.set_axis_off()
