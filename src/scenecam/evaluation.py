@@ -354,11 +354,11 @@ def fit_temperature(labels: ndarray, probabilities: ndarray) -> float:
     """
     labels, *_ = _check_probabilities(labels, probabilities)
     logits = _log(probabilities)
-    own = (np.arange(len(labels)), labels)
+    target = logits[np.arange(len(labels)), labels].mean()
 
     def cross_entropy(log_temperature: float) -> float:
-        scaled = logits * np.exp(-log_temperature)
-        return -special.log_softmax(scaled, axis=1)[own].mean()
+        sharpness = np.exp(-log_temperature)
+        return special.logsumexp(logits * sharpness, axis=1).mean() - target * sharpness
 
     limits = {"bounds": np.log([0.01, 100]), "options": {"xatol": 1e-9}}
     return float(np.exp(optimize.minimize_scalar(cross_entropy, **limits).x))
