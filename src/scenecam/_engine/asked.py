@@ -18,30 +18,24 @@ def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
     TypeError, ValueError
         For a wrong type, rank, size, number, dtype or range, or numbers not finite.
     """
-    wanted = tuple(model.inputs[0].shape[1:])
-    images = images if isinstance(images, np.ndarray) else np.asarray(images)
-    sound = images.dtype.kind in "uif" and _fits(images.shape[1:], wanted)
-    if sound and len(images):
-        if images.dtype.kind == "f":
-            _check_range(model, images)
-        return images
+    wanted, images = tuple(model.inputs[0].shape[1:]), np.asanyarray(images)
     shown = "(n, " + ", ".join("any" if d is None else str(d) for d in wanted) + ")"
     if images.dtype.kind not in "uif":
         raise TypeError(
             f"`images` must be an array of numbers, uint8 or float, of shape {shown}; "
             f"received {images.dtype}. Read pictures with scenecam.images.read_image."
         )
-    if _fits(images.shape, wanted):
-        raise ValueError(
-            f"`images` must be a batch {shown}; received one picture {images.shape}. "
-            "Pass images[None]."
-        )
-    if not sound:
-        raise ValueError(
-            f"`images` must have the shape {shown} that model '{model.name}' was built "
-            f"for; received {images.shape}. Resize with scenecam.images.resize_image."
-        )
-    raise ValueError("`images` is empty: there is no picture to explain.")
+    if not _fits(images.shape[1:], wanted):
+        came = f"{images.shape}. Resize with scenecam.images.resize_image."
+        if _fits(images.shape, wanted):
+            came = f"one picture {images.shape}. Pass images[None]."
+        words = f"`images` must have the shape {shown} of model '{model.name}'"
+        raise ValueError(f"{words}; received {came}")
+    if not len(images):
+        raise ValueError("`images` is empty: there is no picture to explain.")
+    if images.dtype.kind == "f":
+        _check_range(model, images)
+    return images
 
 
 def _fits(shape: tuple, wanted: tuple) -> bool:
@@ -52,24 +46,21 @@ def _fits(shape: tuple, wanted: tuple) -> bool:
 
 def _check_range(model: keras.Model, images: np.ndarray) -> None:
     low, high = float(np.min(images)), float(np.max(images))
-    if not np.isfinite(low) or not np.isfinite(high):
+    if not np.isfinite([low, high]).all():
         bad = [i for i, image in enumerate(images) if not np.isfinite(image).all()]
         raise ValueError(
             f"`images` must be finite; picture {bad[0]} holds NaN or infinite values "
             f"(in all {len(bad)} of {len(images)} pictures do). Leave them out."
         )
-    if _scales_itself(model) and (low < 0 or high > 255 or 0 < high <= 1):
+    layers = (x for x in model.layers if not isinstance(x, keras.layers.InputLayer))
+    scales = isinstance(next(layers, None), keras.layers.Rescaling)
+    takes_bytes = scales or model.inputs[0].dtype == "uint8"
+    if takes_bytes and (low < 0 or high > 255 or 0 < high <= 1):
         raise ValueError(
             f"Model '{model.name}' scales its pictures itself and takes values from 0 "
             f"to 255; received {images.dtype} from {low:g} to {high:g}. Pass the "
             "unscaled uint8 pictures."
         )
-
-
-def _scales_itself(model: keras.Model) -> bool:
-    layers = [x for x in model.layers if not isinstance(x, keras.layers.InputLayer)]
-    scales = bool(layers) and isinstance(layers[0], keras.layers.Rescaling)
-    return scales or model.inputs[0].dtype == "uint8"
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -86,32 +77,25 @@ def check_classes(model: keras.Model, classes: Any, pictures: int) -> np.ndarray
     TypeError, ValueError
         If they are no whole numbers, out of range, or of the wrong shape.
     """
-    count = anatomy_of(model).num_classes
+    count, came = anatomy_of(model).num_classes, f"received {classes!r}."
     if isinstance(classes, str):
-        if classes != "predicted":
-            raise ValueError(
-                f"`classes` must be None, class indices or 'predicted'; received "
-                f"{classes!r}. The index of a name is class_names.index(name)."
-            )
-        return np.full((pictures, 1), -1, np.int32)
+        if classes == "predicted":
+            return np.full((pictures, 1), -1, np.int32)
+        words = "`classes` must be None, class indices or 'predicted'"
+        raise ValueError(f"{words}; {came} A name's index: class_names.index(name).")
     chosen = np.arange(count) if classes is None else np.asarray(classes)
+    numbered = f"Model '{model.name}' has {count} classes, numbered 0 to {count - 1}"
     if chosen.dtype.kind not in "ui" or chosen.size == 0:
-        raise TypeError(
-            f"`classes` must be whole numbers from 0 to {count - 1}; received "
-            f"{classes!r}."
-        )
+        raise TypeError(f"{numbered}; `classes` must be such whole numbers; {came}")
     if chosen.min() < 0 or chosen.max() >= count:
+        raise ValueError(f"{numbered}; {came}")
+    if chosen.ndim < 2:
+        chosen = np.tile(chosen, (pictures, 1))
+    if chosen.ndim > 2 or len(chosen) != pictures:
         raise ValueError(
-            f"Model '{model.name}' has {count} classes, numbered 0 to {count - 1}; "
-            f"received {classes!r}."
-        )
-    if chosen.ndim > 2 or (chosen.ndim == 2 and len(chosen) != pictures):
-        raise ValueError(
-            f"`classes` must have the shape (k,), or (n, k) with a row for each of the "
+            "`classes` must have the shape (k,), or (n, k) with a row for each of the "
             f"{pictures} pictures; received {chosen.shape}."
         )
-    if chosen.ndim < 2:
-        chosen = np.broadcast_to(chosen.ravel(), (pictures, chosen.size))
     return chosen.astype(np.int32)
 
 
@@ -158,9 +142,8 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
             )
         if name not in anatomy.reached:
             raise ValueError(
-                f"The logits of model '{model.name}' do not depend on layer {name!r}, "
-                "so it has no gradient. Choose a layer on the way to "
-                f"{anatomy.logits!r}."
+                f"The logits of model '{model.name}' do not depend on layer {name!r}: "
+                f"it has no gradient. Choose one on the way to {anatomy.logits!r}."
             )
     return list(dict.fromkeys(names))
 
