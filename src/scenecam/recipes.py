@@ -62,17 +62,11 @@ class Phase(NamedTuple):
     kernels are the same, the arithmetic is a fraction, and the last epochs get used to
     the size that it will be asked at.
 
-    Attributes
-    ----------
-    side : int
-        Height and width of the pictures.
-    arguments : dict
-        Arguments of the builder that hold for this phase alone.
-    settings : dict
-        ``epochs``, and other fields of `training.Settings` that differ from `SHARED`.
-        With ``teachers``, names of networks that the caller brings, the phase learns
-        from their probabilities, and from those of the network as the phase before
-        left it, instead of the labels.
+    `side` is height and width of the pictures, `arguments` those of the builder that
+    hold for this phase alone. `settings` has ``epochs``, and other fields of
+    `training.Settings` that differ from `SHARED`. With ``teachers``, names of networks
+    that the caller brings, the phase learns from their probabilities, and from those of
+    the network as the phase before left it, instead of the labels.
     """
 
     side: int
@@ -81,13 +75,7 @@ class Phase(NamedTuple):
 
 
 def default_recipe(
-    builder: str = "resnet",
-    *,
-    pictures: int,
-    size: int = 96,
-    epochs: int = 40,
-    batch_size: int | None = None,
-    valid: float = 0.1,
+    builder="resnet", *, pictures: int, size=96, epochs=40, batch_size=None, valid=0.1
 ) -> dict:
     """Give a recipe for any set of pictures.
 
@@ -257,21 +245,14 @@ def calibrate(model: keras.Model, valid: SceneSet) -> float:
 
 
 def make_card(
-    recipe: dict,
-    model: keras.Model,
-    history: dict,
-    *,
-    class_names: tuple[str, ...],
-    data: dict,
-    scores: dict[str, dict],
-    seed: int = 0,
-    temperature: float | None = None,
+    recipe, model, history, *, class_names, data, scores, seed=0, temperature=None
 ) -> dict:
     """Say how a network was made, for `models.save_model`.
 
     `class_names` stand in the order of the logits; `data` says what the pictures were:
-    numbers, checksums; `scores` has the `score` of each part by its name; `temperature`
-    is what `calibrate` returned, `history` what `follow` did, from this `seed`.
+    numbers, checksums, a dict; `scores` has the `score` of each part by its name;
+    `model` and `history` come from `follow`, by this `recipe` and `seed`; `temperature`
+    is what `calibrate` returned.
     """
     steps = dict(recipe)
     fitted = {} if temperature is None else {"temperature": round(temperature, 4)}

@@ -35,17 +35,14 @@ class Settings:
         for `patience` of them.
     batch_size, seed : int
         Pictures per step; seed of their order and augmentation. The model has its own.
-    learning_rate : float
-        The highest, if it is scheduled.
     optimizer : {"adam", "sgd"}
         Adam, or gradient descent with a Nesterov momentum of 0.9.
-    schedule : {"constant", "cosine"}
-        "cosine" rises for a twentieth of the steps and then falls to nothing along half
-        a cosine wave.
-    label_smoothing : float in [0, 1)
-        Share of each label that is spread over all classes.
-    weight_decay : float
-        Decoupled from the gradient; kernels only.
+    learning_rate, schedule : float, {"constant", "cosine"}
+        "cosine" rises to the rate for a twentieth of the steps and then falls to
+        nothing along half a cosine wave.
+    label_smoothing, weight_decay : float in [0, 1), float
+        Share of each label that is spread over all classes; decay decoupled from the
+        gradient, of kernels only.
     averaging : float in [0, 1)
         What a running average of the weights keeps of itself at every step: 0.998 looks
         back about 500 steps. If not 0, the average is what is validated and returned.
@@ -56,15 +53,11 @@ class Settings:
         A network that learns from teachers grows more certain than the labels bear out,
         which a temperature mends, while it names more pictures rightly: keep its last.
 
-    Raises
-    ------
-    ValueError
-        If a value is none of these.
-
     Notes
     -----
-    Adam: Kingma and Ba (2015), algorithm 1; decoupled decay: Loshchilov and Hutter
-    (2019); label smoothing: Szegedy et al. (2016), section 7.
+    Any other value is a ValueError. Adam: Kingma and Ba (2015), algorithm 1; decoupled
+    decay: Loshchilov and Hutter (2019); label smoothing: Szegedy et al. (2016), section
+    7.
     """
 
     epochs: int = 50
@@ -108,9 +101,7 @@ def fit(
     verbose: str | int | keras.callbacks.Callback = "auto",
     **changes,
 ) -> dict[str, list[float]]:
-    """Train a network on one part and choose its epoch on another.
-
-    The loss is the categorical cross-entropy of the logits.
+    """Train a network on one part, by cross-entropy; choose its epoch on another.
 
     Parameters
     ----------
@@ -119,8 +110,8 @@ def fit(
     train, valid : SceneSet
         Labels must be class indices of the model. `valid` chooses the epoch, so it must
         not be the part that the network is judged by in the end.
-    settings : Settings, optional
-        How to train; ``Settings()`` unless given.
+    settings, **changes : Settings, optional, and its fields
+        How to train: ``epochs=5, seed=1`` is what differs from `settings`.
     teachers : sequence of keras.Model
         If there are any, `model` learns to give the mean of their probabilities instead
         of the labels: knowledge distillation (`batches.training_batches`). They see the
@@ -135,8 +126,6 @@ def fit(
     verbose : {"auto", 0, 1, 2} or keras.callbacks.Callback
         Silent, a progress bar, or a line per epoch; "auto" is the bar on a terminal
         and the line elsewhere. A callback reports in its own way.
-    **changes
-        Fields of :class:`Settings` that differ from `settings`: ``epochs=5, seed=1``.
 
     Returns
     -------
@@ -146,11 +135,9 @@ def fit(
 
     Raises
     ------
-    TypeError
-        If there is no such setting.
-    ValueError
-        If a setting, the labels or a state to resume from does not fit, or the loss
-        grows beyond all numbers.
+    TypeError, ValueError
+        If there is no such setting; if a setting, the labels or a state to resume from
+        does not fit, or the loss grows beyond all numbers.
     """
     _check_names(changes)
     settings = dataclasses.replace(settings or Settings(), **changes)

@@ -30,33 +30,16 @@ def steps_per_epoch(scenes: SceneSet, batch_size: int) -> int:
 def training_batches(scenes, settings, *, size, num_classes, teachers=(), epoch=0):
     """Give endless batches in a random order, from the start of an epoch on.
 
-    Parameters
-    ----------
-    scenes : SceneSet
-        Its pictures may be a memory map: only those of the next batches are read.
-    settings : training.Settings
-        Its `batch_size`, `augment` and `seed` count. With the numbers of the epoch and
-        the step the seed decides all that is in a batch.
-    size : tuple of (height, width)
-        What the pictures are resized to.
-    num_classes : int
-        Length of the one-hot labels.
-    teachers : sequence of keras.Model
-        Networks of this `size` and these classes that end in logits. If there are any,
-        the mean of their probabilities for the augmented picture is the label.
-    epoch : int
-        Number of the first epoch; each has an order of its own.
+    A batch is (images, labels): float32 grey levels in [0, 255], (b, *size, 3), and
+    one-hot float32 (b, num_classes). Pictures may be a memory map: only those of the
+    next batches are read. Of the `training.Settings` the `batch_size`, `augment` and
+    `seed` count; with the numbers of epoch and step the seed decides all in a batch.
 
-    Returns
-    -------
-    tf.data.Dataset of (images, labels)
-        float32 grey levels in [0, 255] (b, *size, 3) and float32 (b, num_classes).
-
-    Notes
-    -----
-    Teachers see what the student sees: Hinton et al. (2015), "Distilling the knowledge
-    in a neural network", section 2, at temperature 1, without the labels; Beyer et al.
-    (2022), "Knowledge distillation: a good teacher is patient and consistent".
+    If there are `teachers`, networks that take this `size` and end in logits of these
+    classes, the mean of their probabilities takes the label's place. They see what the
+    student sees: Hinton et al. (2015), "Distilling the knowledge in a neural network",
+    section 2, at temperature 1, without the labels; Beyer et al. (2022), "Knowledge
+    distillation: a good teacher is patient and consistent".
     """
     seed, batch_size = settings.seed, settings.batch_size
     steps = steps_per_epoch(scenes, batch_size)
@@ -82,10 +65,7 @@ def training_batches(scenes, settings, *, size, num_classes, teachers=(), epoch=
 
 
 def validation_batches(scenes, *, size, num_classes, batch_size=128):
-    """Give every picture once, in order and as it is; the last batch may be smaller.
-
-    Parameters and batches as in :func:`training_batches`.
-    """
+    """Give every picture once, in order, unchanged; the last batch may be smaller."""
     starts = range(0, len(scenes), batch_size)
 
     def read():
