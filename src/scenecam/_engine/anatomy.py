@@ -280,17 +280,21 @@ def ends_in(layer: Any) -> str:
     "softmax" for ``Softmax()``, ``Dense(3, "softmax")``, ``keras.ops.softmax(x)`` and
     ``Activation(tf.nn.softmax)``, "?" for code that is neither Keras' nor TensorFlow's.
     """
-    function = type(layer)
-    own = function.__module__.split(".")[0] not in ("keras", "tensorflow")
-    if own or isinstance(layer, keras.layers.Lambda):
+    function, activation = type(layer), getattr(layer, "activation", None)
+    if isinstance(layer, keras.layers.Lambda) or _is_foreign(function):
         return "?"
-    if isinstance(getattr(layer, "activation", None), keras.Operation):
-        return ends_in(layer.activation)
-    if not isinstance(layer, keras.layers.Softmax | keras.layers.ReLU):
-        function = getattr(layer, "activation", function)
-    if getattr(function, "__module__", "").split(".")[0] not in ("keras", "tensorflow"):
-        return "?"
-    return function.__name__.lower().replace("_", "").removesuffix("v2")
+    if isinstance(activation, keras.Operation):
+        return ends_in(activation)
+    if activation and not isinstance(layer, keras.layers.Softmax | keras.layers.ReLU):
+        function = activation
+    name = "?" if _is_foreign(function) else function.__name__
+    return name.lower().replace("_", "").removesuffix("v2")
+
+
+def _is_foreign(function: Any) -> bool:
+    """Whether a class or function is neither Keras' nor TensorFlow's."""
+    home = getattr(function, "__module__", "").split(".")[0]
+    return home not in ("keras", "tensorflow")
 
 
 def squashes(layer: Any) -> str | None:
@@ -300,9 +304,8 @@ def squashes(layer: Any) -> str | None:
 
 def is_relu(layer: Any) -> bool:
     """Whether `layer` is or ends in a ReLU: as a layer, activation or operation."""
-    return ends_in(layer) in ("relu", "relu6") and not getattr(
-        layer, "negative_slope", 0
-    )
+    leaky = getattr(layer, "negative_slope", 0)
+    return ends_in(layer) in ("relu", "relu6") and not leaky
 
 
 def hands_on(layer: Any) -> bool:
@@ -343,12 +346,11 @@ def keep(model: keras.Model, key: Any, make: Callable) -> Any:
 
 def _parts(model: keras.Model) -> tuple:
     """Identify layers and activations: a trace is stale when one was exchanged."""
-    parts: list = []
-    for layer in model.layers:
-        parts += (id(layer), id(getattr(layer, "activation", None)))
-        parts.append(getattr(layer, "quantization_mode", None))
-        parts += _parts(layer) if is_graph(layer) else ()
-    return tuple(parts)
+    return tuple(
+        (id(layer), id(getattr(layer, "activation", None)), _is_quantised(layer))
+        + (_parts(layer) if is_graph(layer) else ())
+        for layer in model.layers
+    )
 
 
 def anatomy_of(model: keras.Model) -> Anatomy:
