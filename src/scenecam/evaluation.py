@@ -101,7 +101,7 @@ def bootstrap_interval(
     lengths = [*map(len, data)]
     if len(set(lengths)) != 1 or not lengths[0]:
         raise ValueError(
-            f"`arrays` must be of one length of at least 1; received lengths {lengths}."
+            f"each array needs one entry per picture, at least 1; received {lengths}."
         )
     _check_confidence(confidence)
     if repeats < 1:
