@@ -12,7 +12,7 @@ SOURCE = ROOT / "src"
 # The rooms of `scenecam`, from the bottom up: each may import those before it. The
 # public ones stand in the order in which a picture travels.
 ORDER = """
-    _data.whole _data.decoding images scenes _data.folders _data.cache shortcut synth
+    _data.whole _data.decoding images scenes _data.folders _data.cache synth shortcut
     data evaluation _engine.anatomy _engine.asked _engine.methods _engine.passes
     _engine.predictions _models.opening
     _models.weights blocks models _training.batches

@@ -29,7 +29,7 @@ def scenes():
     return draw_scenes(180, seed=11)
 
 
-@pytest.mark.parametrize("module", [*BRUSHES, "compose"])
+@pytest.mark.parametrize("module", [*BRUSHES, "compose", "marks"])
 def test_no_function_is_used_whose_last_bit_depends_on_the_processor(module):
     exact = {
         "abs", "arange", "argsort", "array", "ascontiguousarray", "asarray",

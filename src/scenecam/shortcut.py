@@ -2,62 +2,20 @@
 
 A network that can name a class by a mark need not look at the scene. Pictures with such
 a mark, and a mask that knows where it is, make an experiment with a known answer: what
-did the network look at? The mark is laid over finished pictures, drawn or photographed,
-in whole-number arithmetic: same seed, same bytes, on any machine.
+did the network look at? `scenepainter.marks` draws it over finished pictures, drawn or
+photographed: same seed, same bytes, on any machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from scenecam.scenes import NO_CLASS, SceneSet
+from scenecam.synth import KINDS, lay_marks
 
-# What the letters below stand for: red, green, blue.
-COLOURS = {
-    "d": (22, 22, 30),  # dark ink
-    "l": (250, 250, 245),  # light ink
-    "r": (205, 35, 40),  # cloth
-    "w": (255, 150, 40),  # warm light
-}
-
-# A stamp such as an agency's. Dark on light, so that it shows on any scene.
-STAMP = """
-..dddd..
-.dlllld.
-dlldddld
-dldlllld
-dldlllld
-dlldddld
-.dlllld.
-..dddd..
-"""
-
-# The rows of a flag on its pole, and of a spot of light in the lens.
-FLAG = "drrrrrrr " * 5 + "dd...... " * 7
-ROUND = "...wwwwww... " + ".wwwwwwwwww. " * 2
-SPOT = ROUND + "wwwwwwwwwwww " * 6 + ROUND[::-1]
-
-
-class Kind(NamedTuple):
-    """One kind of mark: its drawing, how it is laid on, and where it lies."""
-
-    drawing: str
-    opacity: int  # in 256ths
-    hides: bool  # whether one can no longer tell the class beneath it
-    corner: tuple[bool, bool]  # at the bottom, at the right
-
-
-KINDS = {
-    "watermark": Kind(STAMP, 224, True, (True, True)),
-    "tint": Kind(SPOT, 104, False, (False, True)),
-    "flagpole": Kind(FLAG, 256, True, (True, False)),
-}
-
-CELLS = 8  # of a drawing, which make `size` of the picture
 SMALLEST = 4  # pixels, below which a mark is a smudge
 
 
@@ -116,26 +74,15 @@ def plant_mark(
     for word, value in (("share", share), ("others", others)):
         if not 0 <= value <= 1:
             raise ValueError(f"`{word}` must lie in 0 to 1; received {value!r}.")
-    drawn = KINDS[kind]
-    stamp = _enlarge(drawn.drawing, _side(scenes.images.shape[1:3], size))
+    side = _side(scenes.images.shape[1:3], size)
+    shares = dict.fromkeys(names, others) | {class_name: share}
+    images, chosen = np.array(scenes.images), _chosen(scenes.labels, shares, seed)
     # A stream of its own, after those of the classes: where a mark lies does not
     # depend on which pictures bear one.
     rng = np.random.default_rng((seed, len(names)))
-    tops, lefts = _places(scenes.images.shape[:3], stamp.shape, drawn.corner, rng)
-    images, marks = np.array(scenes.images), np.zeros(scenes.images.shape[:3], bool)
-    covered = stamp != "."
-    ink = np.array([[COLOURS.get(cell, (0, 0, 0)) for cell in row] for row in stamp])
-    shares = dict.fromkeys(names, others) | {class_name: share}
-    for i in _chosen(scenes.labels, shares.values(), seed):
-        rows = slice(tops[i], tops[i] + stamp.shape[0])
-        columns = slice(lefts[i], lefts[i] + stamp.shape[1])
-        beneath = images[i, rows, columns].astype(np.int64)
-        # Half a step is added before the division that cuts off: it rounds.
-        mixed = beneath * (256 - drawn.opacity) + ink * drawn.opacity + 128
-        images[i, rows, columns] = np.where(covered[..., None], mixed // 256, beneath)
-        marks[i, rows, columns] = covered
+    marks = lay_marks(images, chosen, kind, side=side, rng=rng)
     masks = scenes.masks
-    if masks is not None and drawn.hides:
+    if masks is not None and KINDS[kind].hides:
         masks = np.where(marks, np.uint8(NO_CLASS), masks)
     return replace(scenes, images=images, masks=masks), marks
 
@@ -153,32 +100,10 @@ def _side(shape: tuple[int, int], size: float) -> int:
     return side
 
 
-def _enlarge(drawing: str, side: int) -> np.ndarray:
-    """Return the drawing's letters pixel by pixel, as an array (h, w)."""
-    cells = np.array([list(line) for line in drawing.split()])
-    rows, columns = (
-        np.arange(count * side // CELLS) * count // (count * side // CELLS)
-        for count in cells.shape
-    )
-    return cells[rows[:, None], columns]
-
-
 def _chosen(labels, shares, seed) -> Iterator[int]:
     """Yield the places of the pictures that are marked: of each class its share."""
-    for label, share in enumerate(shares):
+    for label, share in enumerate(shares.values()):
         members = np.flatnonzero(labels == label)
         # One stream per class, so that a larger share of one keeps the others.
         order = np.random.default_rng((seed, label)).permutation(members)
         yield from order[: int(share * len(members) + 0.5)]
-
-
-def _places(shape, stamp, corner, rng) -> list[np.ndarray]:
-    """Return the rows, and the columns, at which every picture's mark would begin."""
-    places = []
-    for side, length, far in zip(shape[1:], stamp, corner, strict=True):
-        # A quarter of the mark away from the edge, or more by up to half of it.
-        room = side - length
-        offset = length // 4 + rng.integers(0, length // 2 + 1, size=shape[0])
-        offset = np.minimum(offset, room)
-        places.append(room - offset if far else offset)
-    return places

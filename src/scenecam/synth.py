@@ -10,6 +10,8 @@ import numpy as np
 from scenecam.scenes import SceneSet
 from scenepainter import CLASS_NAMES, draw
 from scenepainter import digest as digest  # names the drawing, as a key of the cache
+from scenepainter.marks import KINDS as KINDS  # for `shortcut`
+from scenepainter.marks import lay_marks as lay_marks
 
 
 def _check_size(size: int) -> None:

@@ -12,6 +12,7 @@ The rooms, in the order in which they stand on each other:
 - `landscapes`: how a forest, a glacier, a mountain and a sea are composed of these
 - `townscapes`: how buildings and a street are
 - `compose`: whole scenes of all classes, and the digest
+- `marks`: what is laid over finished pictures: a stamp, a spot of light, a flag
 """
 
 from scenepainter.compose import CLASS_NAMES as CLASS_NAMES
