@@ -18,6 +18,7 @@ from scenecam._style import Ax, Grid, Names
 from scenecam.evaluation import Table
 
 Curves = Mapping[str, Sequence[float]]  # what was measured -> its values
+Class = int | None  # its index, if it is known
 
 
 def class_pie(labels: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
@@ -216,11 +217,7 @@ def reliability(bins: Mapping[str, ndarray], *, ax: Ax = None) -> Axes:
 
 
 def probability_bars(
-    probabilities: ndarray,
-    class_names: Names,
-    *,
-    label: int | None = None,
-    ax: Ax = None,
+    probabilities: ndarray, class_names: Names, *, label: Class = None, ax: Ax = None
 ) -> Axes:
     """The network's answer for one picture: a bar for every class.
 

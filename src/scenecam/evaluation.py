@@ -19,6 +19,7 @@ from scipy import optimize, special, stats
 from sklearn import metrics
 
 Names = Sequence[str]  # of class 0, 1, ...
+Count = int | None  # how many to give: all when None
 # Name of a row -> the scores of one class, or of all; of "accuracy" a single number.
 Table = dict[str, dict[str, float] | float]
 
@@ -183,11 +184,7 @@ def table_text(table: Table, *, digits: int = 2, markdown: bool = False) -> str:
 
 
 def confused_pairs(
-    matrix: ndarray,
-    class_names: Names,
-    *,
-    directed: bool = True,
-    count: int | None = None,
+    matrix: ndarray, class_names: Names, *, directed: bool = True, count: Count = None
 ) -> list[ConfusedPair]:
     """The most frequent mistakes of a confusion matrix, most frequent first.
 
@@ -226,7 +223,7 @@ def confused_pairs(
 
 
 def right_examples(
-    labels: ndarray, probabilities: ndarray, *, count: int | None = None
+    labels: ndarray, probabilities: ndarray, *, count: Count = None
 ) -> ndarray:
     """Pictures that were named rightly, the most confident first.
 
@@ -237,7 +234,7 @@ def right_examples(
 
 
 def wrong_examples(
-    labels: ndarray, probabilities: ndarray, *, count: int | None = None
+    labels: ndarray, probabilities: ndarray, *, count: Count = None
 ) -> ndarray:
     """Pictures that were named wrongly, else as `right_examples`."""
     labels, _, predictions, sure = _check_probabilities(labels, probabilities)
@@ -251,7 +248,7 @@ def plausible_mistakes(
     masks: ndarray | None = None,
     max_gap: float = 0.3,
     min_share: float = 0.05,
-    count: int | None = None,
+    count: Count = None,
 ) -> ndarray:
     """Predictions that are wrong and still make sense, the most sensible first.
 
@@ -369,7 +366,7 @@ def _log(probabilities: ndarray) -> ndarray:
     return np.log(np.maximum(np.asarray(probabilities, np.float64), 1e-38))
 
 
-def _largest(chosen: ndarray, score: ndarray, count: int | None) -> ndarray:
+def _largest(chosen: ndarray, score: ndarray, count: Count) -> ndarray:
     """Indices where `chosen`, by falling score, equal ones in their given order."""
     indices = np.flatnonzero(chosen)
     return indices[np.argsort(-score[indices], kind="stable")][:count]

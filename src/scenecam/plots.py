@@ -69,12 +69,7 @@ def show_images(
 
 
 def show_classes(
-    images: ndarray,
-    labels: ndarray,
-    class_names: Names,
-    *,
-    count: int = 5,
-    size: float = 1.0,
+    images: ndarray, labels: ndarray, class_names: Names, *, count=5, size=1.0
 ) -> Grid:
     """A sheet with a row for every class: its first `count` pictures.
 
@@ -101,12 +96,7 @@ def show_classes(
 
 
 def mean_images(
-    images: ndarray,
-    labels: ndarray,
-    class_names: Names,
-    *,
-    columns: int = 3,
-    size: float = 1.6,
+    images: ndarray, labels: ndarray, class_names: Names, *, columns=3, size=1.6
 ) -> Grid:
     """The mean picture of every class: what its members have in common.
 
@@ -178,12 +168,7 @@ def show_receptive_field(
 
 
 def show_kernels(
-    kernels: ndarray,
-    *,
-    channel: int | None = None,
-    count: int = 32,
-    columns: int = 8,
-    size: float = 0.65,
+    kernels: ndarray, *, channel: int | None = None, count=32, columns=8, size=0.65
 ) -> Grid:
     """The kernels of a convolution, all on one scale, zero in the middle.
 
@@ -389,11 +374,10 @@ def show_sheet(
     _check_length("class_maps", class_maps, len(images))
     _check_length("titles", titles, len(images))
     fig, axes = _grid(3 * len(images), 3, size, titles)
-    examples = zip(axes, images, class_maps, titles, strict=True)
-    for row, image, class_map, title in examples:
-        blended = overlay(image, unit_map(class_map, limit=limit), opacity=opacity)
+    for row, image, raw, title in zip(axes, images, class_maps, titles, strict=True):
+        blended = overlay(image, unit_map(raw, limit=limit), opacity=opacity)
         show_image(image, title=title, ax=row[0])
-        show_map(np.maximum(class_map, 0), title="class map", limit=limit, ax=row[1])
+        show_map(np.maximum(raw, 0), title="class map", limit=limit, ax=row[1])
         show_image(blended, title="superimposed", ax=row[2])
     return fig, axes
 

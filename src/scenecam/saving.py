@@ -136,8 +136,7 @@ def class_labels(class_names: Sequence[str]) -> list[str]:
     Letters and digits of any script stay, all else becomes ``_``; names that would then
     be the same, capitals or not, get their number.
     """
-    plain = [re.sub(r"[^\w-]+", "_", name) for name in class_names]
-    plain = [_shorten(name, CLASS_BYTES) for name in plain]
+    plain = [_shorten(re.sub(r"[^\w-]+", "_", n), CLASS_BYTES) for n in class_names]
     folded = [name.casefold() for name in plain]
     return [
         name if folded.count(name.casefold()) == 1 else f"{name}-{number}"

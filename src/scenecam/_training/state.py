@@ -88,9 +88,8 @@ class Run(keras.callbacks.Callback):
         """Write the state, and the history once more for people."""
         arrays = {f"last/{path}": v.numpy() for path, v in self.variables.items()}
         arrays |= {f"kept/{path}": value for path, value in self.kept.items()}
-        about = json.dumps([self.about, self.history])
         with whole_file(self.folder / "state.npz") as partial:
-            np.savez(partial, about=about, **arrays)
+            np.savez(partial, about=json.dumps([self.about, self.history]), **arrays)
         text = json.dumps(self.history, indent=1).encode()
         write_file(self.folder / "history.json", text)
 
