@@ -10,9 +10,11 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+Tensor = keras.KerasTensor
+
 
 def conv_norm(
-    x: keras.KerasTensor,
+    x: Tensor,
     filters: int,
     *,
     name: str,
@@ -21,7 +23,7 @@ def conv_norm(
     stride: int = 1,
     dilation: int = 1,
     relu: bool = True,
-) -> keras.KerasTensor:
+) -> Tensor:
     """Convolve, normalise over the batch and, if wanted, cut off below zero.
 
     Parameters
@@ -55,13 +57,8 @@ def conv_norm(
 
 
 def residual_block(
-    x: keras.KerasTensor,
-    filters: int,
-    *,
-    name: str,
-    stride: int = 1,
-    dilation: int = 1,
-) -> keras.KerasTensor:
+    x: Tensor, filters: int, *, name: str, stride: int = 1, dilation: int = 1
+) -> Tensor:
     """Add two 3x3 convolutions to what came in: ``relu(F(x) + x)``.
 
     Where the block changes the size, the short path is averaged down first, so that
@@ -94,9 +91,8 @@ def residual_block(
     if stride > 1:
         short = layers.AveragePooling2D(stride, padding="same", name=f"{path}pool")(x)
     if x.shape[-1] != filters:
-        short = conv_norm(
-            short, filters, kernel=1, relu=False, prefix=path, name="_short"
-        )
+        ends = {"kernel": 1, "relu": False, "prefix": path}
+        short = conv_norm(short, filters, name="_short", **ends)
     taps = {"dilation": dilation, "prefix": path}
     main = conv_norm(x, filters, name="1", stride=stride, **taps)
     main = conv_norm(main, filters, name="2", relu=False, **taps)
@@ -104,9 +100,7 @@ def residual_block(
     return layers.ReLU(name=f"{path}relu")(x)
 
 
-def pooled_conv_block(
-    x: keras.KerasTensor, filters: tuple[int, int, int], *, name: str
-) -> keras.KerasTensor:
+def pooled_conv_block(x: Tensor, filters: tuple[int, int, int], *, name: str) -> Tensor:
     """Apply the report's convolution block: max-pooling on the main and short path.
 
     Main path: 1x1 convolution, max-pooling, normalisation, ReLU; 3x3 convolution,
@@ -129,9 +123,7 @@ def pooled_conv_block(
     return layers.ReLU(name=f"{path}relu")(x)
 
 
-def identity_block(
-    x: keras.KerasTensor, filters: tuple[int, int, int], *, name: str
-) -> keras.KerasTensor:
+def identity_block(x: Tensor, filters: tuple[int, int, int], *, name: str) -> Tensor:
     """Apply the report's identity block: three convolutions, the input added as it is.
 
     `filters` has the number of kernels of the 1x1, 3x3 and 1x1 convolution; `x` and
@@ -172,7 +164,7 @@ def _bottleneck_end(x, filters, path):
     return conv_norm(x, filters[2], kernel=1, relu=False, prefix=path, name="3")
 
 
-def classifier(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
+def classifier(x: Tensor, num_classes: int) -> Tensor:
     """Name the feature maps, average each one, and weigh the averages into logits.
 
     Returns

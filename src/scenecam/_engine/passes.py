@@ -20,8 +20,11 @@ from scenecam._engine.anatomy import (
     squashes,
     tap_model,
 )
-from scenecam._engine.asked import check_batch_size, check_pictures
+from scenecam._engine.asked import check_batch_size
 from scenecam._engine.methods import weighted_sum
+
+Names = Sequence[str]
+Folds = Mapping[str, Callable]
 
 # In the place of a layer's name: the picture itself, as float32.
 PIXELS = "<pixels>"
@@ -44,12 +47,12 @@ class Listening:
     """
 
     def __init__(
-        self, model: keras.Model, layers: Sequence[str] = (), *, guided: bool = False
+        self, model: keras.Model, layers: Names = (), *, guided: bool = False
     ) -> None:
         self.anatomy, self.layers, self.guided = anatomy_of(model), layers, guided
         self.tapped = tap_model(model, self._listen)
 
-    def run(self, images: tf.Tensor, *, tape=None, watched: Sequence[str] = ()):
+    def run(self, images: tf.Tensor, *, tape=None, watched: Names = ()):
         """Run the model, inside a function that is being compiled.
 
         Returns the outputs by layer, (n, h, w, channels), in the layer's own dtype, and
@@ -123,11 +126,7 @@ def batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[slice, tf.Ten
 
 
 def read_model(
-    model: keras.Model,
-    images: np.ndarray,
-    layers: Sequence[str] = (),
-    *,
-    batch_size: int = 64,
+    model: keras.Model, images: np.ndarray, layers: Names = (), *, batch_size: int = 64
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Ask a model about checked pictures, with a pass that is compiled once.
 
@@ -149,13 +148,6 @@ def read_model(
     parts = [read(batch) for _, batch in batches(images, batch_size)]
     outputs = {k: np.concatenate([part[0][k] for part in parts]) for k in layers}
     return outputs, np.concatenate([part[1] for part in parts])
-
-
-def read_layers(
-    model: keras.Model, images: np.ndarray, layers: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Return what layers give for pictures: float32 (n, h, w, channels) by name."""
-    return read_model(model, check_pictures(model, images), layers)[0]
 
 
 def compile_score(model: keras.Model) -> Callable:
@@ -181,12 +173,7 @@ def compile_score(model: keras.Model) -> Callable:
 
 
 def compile_pass(
-    model: keras.Model,
-    layers: Sequence[str],
-    count: int,
-    folds: Mapping[str, Callable],
-    *,
-    guided: bool = False,
+    model: keras.Model, layers: Names, count: int, folds: Folds, *, guided: bool = False
 ) -> Callable:
     """Compile one forward pass and one backward pass per class, for all layers at once.
 
@@ -249,9 +236,9 @@ def compile_pass(
 def fold_pass(
     model: keras.Model,
     images: np.ndarray,
-    layers: Sequence[str],
+    layers: Names,
     chosen: np.ndarray,
-    folds: Mapping[str, Callable],
+    folds: Folds,
     *,
     batch_size: int,
     guided: bool = False,

@@ -26,6 +26,10 @@ from scenecam._models import opening
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "data" / "weights"
 
+Place = str | os.PathLike
+Names = Sequence[str]
+Size = int | tuple[int, int]
+
 # Bits of a float16's significand, the leading one counted.
 FLOAT16_BITS = 11
 
@@ -43,10 +47,7 @@ class Opened(NamedTuple):
 
 
 def open_weights(
-    weights: str | os.PathLike,
-    *,
-    class_names: Sequence[str] | None = None,
-    input_size: int | tuple[int, int] | None = None,
+    weights: Place, *, class_names: Names | None = None, input_size: Size | None = None
 ) -> Opened:
     """Open a network and tell which; the card beside its file must describe it.
 
@@ -83,10 +84,7 @@ def open_weights(
 
 
 def load_model(
-    path: str | os.PathLike,
-    *,
-    class_names: Sequence[str] | None = None,
-    input_size: int | tuple[int, int] | None = None,
+    path: Place, *, class_names: Names | None = None, input_size: Size | None = None
 ) -> keras.Model:
     """Open a saved network, without running any code that its file may carry.
 
@@ -105,7 +103,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in WEIGHTS.glob("*.keras"))
 
 
-def find_weights(weights: str | os.PathLike) -> Path:
+def find_weights(weights: Place) -> Path:
     """Say which file is meant by the name of shipped weights, or by a path.
 
     Raises FileNotFoundError if there is none, and names the nearest that is shipped.
@@ -128,12 +126,12 @@ def find_weights(weights: str | os.PathLike) -> Path:
 # ---- Cards ---------------------------------------------------------------------------
 
 
-def card_path(path: str | os.PathLike) -> Path:
+def card_path(path: Place) -> Path:
     """Say where the card of a model file stands."""
     return Path(path).with_suffix(".json")
 
 
-def read_card(weights: str | os.PathLike) -> dict:
+def read_card(weights: Place) -> dict:
     """Read what is known about a network: data, seed, time, scores, history.
 
     The network is named as in `open_weights`; without a card the answer is empty.
@@ -157,7 +155,7 @@ def read_card(weights: str | os.PathLike) -> dict:
     return card if isinstance(card, dict) else {}
 
 
-def sha256_of(path: str | os.PathLike) -> str:
+def sha256_of(path: Place) -> str:
     """Give the SHA-256 of a file, as on its card."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
@@ -213,11 +211,7 @@ def _listed(names) -> str:
 
 
 def save_model(
-    model: keras.Model,
-    path: str | os.PathLike,
-    *,
-    card: dict | None = None,
-    compact: bool = False,
+    model: keras.Model, path: Place, *, card: dict | None = None, compact: bool = False
 ) -> Path:
     """Write a network, without its optimizer, and its card; return the path.
 

@@ -82,7 +82,7 @@ def feature_map_viewer(
         What else `Viewer` takes; it is signed where a layer has negative activations.
     """
     names = asked.find_layers(model, layers or coarse_layers(model))
-    outputs = passes.read_layers(model, pictures, names)
+    outputs = passes.read_model(model, asked.check_pictures(model, pictures), names)[0]
     count = min(channels, *(values.shape[-1] for values in outputs.values()))
     maps = {k: np.moveaxis(outputs[k][..., :count], -1, 1) for k in names}
     controls = {
