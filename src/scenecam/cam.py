@@ -34,21 +34,11 @@ from scenecam._engine.methods import (
 from scenecam._engine.passes import compile_score, fold_pass, read_model
 from scenecam.images import upsample_map
 
-__all__ = [
-    "METHODS",
-    "average_layers",
-    "cam",
-    "class_maps",
-    "grad_cam",
-    "grad_cam_pp",
-    "hires_cam",
-    "layer_cam",
-    "layer_names",
-    "mean_gradients",
-    "score_cam",
-    "weighted_sum",
-    "xgrad_cam",
-]
+__all__ = (
+    ["METHODS", "average_layers", "class_maps", "layer_names", "mean_gradients"]
+    + ["weighted_sum", "cam", "grad_cam", "grad_cam_pp", "hires_cam", "xgrad_cam"]
+    + ["layer_cam", "score_cam"]
+)
 
 
 def class_maps(
