@@ -183,6 +183,18 @@ def with_card(folder, **card):
     return path
 
 
+def test_shipped_weights_need_a_card_that_knows_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "WEIGHTS", tmp_path)
+    path = models.save_model(build("gap_cnn"), tmp_path / "net.keras", card={"a": 1})
+    assert models.pretrained("net").output_shape == (None, 6)
+    for text in ('{"a": 1}', None):
+        path.with_suffix(".json").unlink()
+        if text:
+            path.with_suffix(".json").write_text(text)
+        with pytest.raises(ValueError, match="SHA-256 differs"):
+            models.pretrained("net")
+
+
 def test_a_file_with_its_card_opens(tmp_path):
     path = with_card(tmp_path)
     model = models.load_model(path, class_names=tuple("abcdef"), input_size=32)

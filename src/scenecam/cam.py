@@ -182,10 +182,8 @@ def _score_pass(model, images, layers, chosen, *, batch_size) -> dict:
 def _check_methods(method: str | Sequence[str]) -> tuple[str, ...]:
     methods = (method,) if isinstance(method, str) else tuple(method)
     if not methods or not set(methods) <= set(METHODS):
-        raise ValueError(
-            f"`method` must be one or more of {', '.join(METHODS)}; received "
-            f"{method!r}."
-        )
+        what = f"`method` must be one or more of {', '.join(METHODS)}"
+        raise ValueError(f"{what}; received {method!r}.")
     return tuple(dict.fromkeys(methods))
 
 

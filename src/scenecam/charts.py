@@ -35,10 +35,8 @@ def class_pie(labels: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
     """
     known = range(len(class_names))
     if not len(labels) or not np.isin(labels, known).all():
-        raise ValueError(
-            f"`labels` must hold at least one class index in 0..{known.stop - 1}; "
-            f"received {np.unique(labels)}."
-        )
+        what = f"`labels` must hold at least one class index in 0..{known.stop - 1}"
+        raise ValueError(f"{what}; received {np.unique(labels)}.")
     counts = np.bincount(labels, minlength=known.stop)
     names = [f"{class_names[c]}\n{counts[c] / len(labels):.1%}" for c in known]
     ax = _style.axes_or_new(ax, 5, 3.8)
@@ -64,9 +62,8 @@ def training_curve(history: Curves, key: str = "loss", *, ax: Ax = None) -> Axes
         Where to draw.
     """
     if key not in history or not len(history[key]):
-        raise ValueError(
-            f"`history` must hold {key!r}, not empty; received {sorted(history)}."
-        )
+        what = f"`history` must hold {key!r}, not empty"
+        raise ValueError(f"{what}; received {sorted(history)}.")
     ax = _style.axes_or_new(ax, 5.4, 2.8)
     epochs = np.arange(1, len(history[key]) + 1)
     ax.plot(epochs, history[key], color=_style.BLUE, lw=2, label="training")
@@ -140,9 +137,8 @@ def confusion_matrix(
     """
     matrix, k = np.asarray(matrix), len(class_names)
     if matrix.shape != (k, k):
-        raise ValueError(
-            f"`matrix` must be ({k}, {k}) for {k} class names; received {matrix.shape}."
-        )
+        what = f"`matrix` must be ({k}, {k}) for {k} class names"
+        raise ValueError(f"{what}; received {matrix.shape}.")
     patterns = {"both": "{0:,}\n{1:.0%}", "count": "{0:,}", "percent": "{1:.0%}"}
     if cells not in patterns:
         raise ValueError(f"`cells` must be one of {[*patterns]}; received {cells!r}.")
@@ -234,9 +230,8 @@ def probability_bars(
     """
     shape, k = np.shape(probabilities), len(class_names)
     if shape != (k,):
-        raise ValueError(
-            f"`probabilities` must be ({k},) for {k} class names; received {shape}."
-        )
+        what = f"`probabilities` must be ({k},) for {k} class names"
+        raise ValueError(f"{what}; received {shape}.")
     ax = _style.axes_or_new(ax, 4.4, 0.34 * k + 0.6)
     colours = [_style.PALE] * k
     colours[np.argmax(probabilities)] = _style.BLUE

@@ -316,10 +316,8 @@ def receptive_field(
     """
     strides = [1] * len(kernels) if strides is None else list(strides)
     if len(strides) != len(kernels) or not kernels or min(*kernels, *strides, 1) < 1:
-        raise ValueError(
-            "`kernels` and `strides` must be of one length, all at least 1; received "
-            f"{list(kernels)} and {strides}."
-        )
+        what = "`kernels` and `strides` must be of one length, all at least 1"
+        raise ValueError(f"{what}; received {list(kernels)} and {strides}.")
     # Units seen in each row, from the one unit on top down to the pixels.
     seen = [1]
     for kernel, stride in zip(kernels[::-1], strides[::-1], strict=True):

@@ -101,9 +101,8 @@ def bootstrap_interval(
     data = [*map(np.atleast_1d, arrays)]
     lengths = [*map(len, data)]
     if len(set(lengths)) != 1 or not lengths[0]:
-        raise ValueError(
-            f"each array needs one entry per picture, at least 1; received {lengths}."
-        )
+        what = "each array needs one entry per picture, at least 1"
+        raise ValueError(f"{what}; received {lengths}.")
     _check_confidence(confidence)
     if repeats < 1:
         raise ValueError(f"`repeats` must be at least 1; received {repeats}.")
@@ -208,9 +207,8 @@ def confused_pairs(
     """
     matrix, names, k = np.asarray(matrix), _check_names(class_names), len(class_names)
     if matrix.shape != (k, k):
-        raise ValueError(
-            f"`matrix` must be ({k}, {k}) for {k} class names; received {matrix.shape}."
-        )
+        what = f"`matrix` must be ({k}, {k}) for {k} class names"
+        raise ValueError(f"{what}; received {matrix.shape}.")
     pictures = np.repeat(matrix.sum(axis=1)[:, None], k, axis=1)
     if not directed:
         matrix, pictures = np.triu(matrix + matrix.T), pictures + pictures.T
@@ -279,10 +277,8 @@ def class_share(masks: ndarray, classes: ndarray) -> ndarray:
     """
     masks, classes = np.asarray(masks), np.asarray(classes)
     if masks.ndim != 3 or classes.shape != masks.shape[:1]:
-        raise ValueError(
-            "`masks` must be (n, h, w), `classes` (n,) with the same n; "
-            f"received {masks.shape} and {classes.shape}."
-        )
+        what = "`masks` must be (n, h, w), `classes` (n,) with the same n"
+        raise ValueError(f"{what}; received {masks.shape} and {classes.shape}.")
     return (masks == classes[:, None, None]).mean(axis=(1, 2))
 
 
@@ -381,10 +377,8 @@ def _check_names(class_names: Names) -> list[str]:
     """Class names as a list, or an error when they cannot name the rows of a table."""
     rows = [*class_names, *_SUMMARY_ROWS]
     if len(set(rows)) < len(rows):
-        raise ValueError(
-            "`class_names` must differ from each other and from "
-            f"{_SUMMARY_ROWS}; received {[*class_names]}."
-        )
+        what = f"`class_names` must differ from each other and from {_SUMMARY_ROWS}"
+        raise ValueError(f"{what}; received {[*class_names]}.")
     return [*class_names]
 
 
@@ -402,10 +396,8 @@ def _check_pair(labels, predictions, k: int | None = None):
                 f"`{name}` must lie in 0..{k - 1}; received {np.unique(array)}."
             )
     if len(labels) != len(predictions) or not len(labels):
-        raise ValueError(
-            "`labels` and `predictions` must have the same length of at least 1; "
-            f"received {len(labels)} and {len(predictions)}."
-        )
+        what = "`labels` and `predictions` must have the same length of at least 1"
+        raise ValueError(f"{what}; received {len(labels)} and {len(predictions)}.")
     return labels, predictions
 
 

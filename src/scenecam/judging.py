@@ -279,10 +279,8 @@ def _check_thresholds(thresholds) -> np.ndarray:
     """The thresholds as an array, or an error."""
     values = np.atleast_1d(np.asarray(thresholds, np.float64))
     if values.ndim != 1 or not len(values) or not ((0 < values) & (values < 1)).all():
-        raise ValueError(
-            "a threshold must lie between 0 and 1, a share of the map's maximum; "
-            f"received {thresholds}."
-        )
+        what = "a threshold must lie between 0 and 1, a share of the map's maximum"
+        raise ValueError(f"{what}; received {thresholds}.")
     return values
 
 

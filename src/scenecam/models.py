@@ -334,10 +334,8 @@ def _scaled_input(input_shape, *, subtract=None):
 def _paired(widths, name, numbers, *, each) -> Iterator[tuple[int, int, int]]:
     """Return (1, first width, first number), (2, second width, second number), ..."""
     if len(widths) != len(numbers):
-        raise ValueError(
-            f"`widths` and `{name}` need one number for each {each}; "
-            f"received {tuple(widths)} and {tuple(numbers)}."
-        )
+        what = f"`widths` and `{name}` need one number for each {each}"
+        raise ValueError(f"{what}; received {tuple(widths)} and {tuple(numbers)}.")
     return zip(range(1, len(widths) + 1), widths, numbers, strict=True)
 
 

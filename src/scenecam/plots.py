@@ -103,10 +103,8 @@ def mean_images(
     Arrays as in `show_classes`; ValueError if a class has no picture.
     """
     if missing := [n for c, n in enumerate(class_names) if c not in labels]:
-        raise ValueError(
-            f"`images` must hold every class; received none of {missing[0]!r}. "
-            "Leave it out of `class_names` and of `labels`."
-        )
+        what = f"`images` must hold every class; received none of {missing[0]!r}"
+        raise ValueError(f"{what}. Leave it out of `class_names` and of `labels`.")
     classes = range(len(class_names))
     means = [images[np.equal(labels, c)].mean(axis=0) / 255 for c in classes]
     return show_images(means, titles=class_names, columns=columns, size=size)
@@ -184,10 +182,8 @@ def show_kernels(
     """
     kernels = np.asarray(kernels)
     if kernels.ndim != 4:
-        raise ValueError(
-            "`kernels` must be (height, width, in, out); received "
-            f"{kernels.shape}. Pass layer.get_weights()[0]."
-        )
+        what = f"`kernels` must be (height, width, in, out); received {kernels.shape}"
+        raise ValueError(f"{what}. Pass layer.get_weights()[0].")
     kernels = np.moveaxis(kernels[..., :count], -1, 0)  # (out, kh, kw, in)
     limit = float(np.abs(kernels).max()) or 1.0
     if channel is None and kernels.shape[-1] == 3:
@@ -436,7 +432,5 @@ def _colour_bar(ax: Axes, mappable: cm.ScalarMappable, unit: str) -> Axes:
 def _check_length(name: str, values: Sequence | None, expected: int) -> None:
     """An error unless there is one value for each picture (or none at all)."""
     if values is not None and len(values) != expected:
-        raise ValueError(
-            f"`{name}` must have one entry for each of the {expected} pictures; "
-            f"received {len(values)}."
-        )
+        what = f"`{name}` must have one entry for each of the {expected} pictures"
+        raise ValueError(f"{what}; received {len(values)}.")

@@ -99,9 +99,8 @@ def default_recipe(
         If there is no such builder.
     """
     if builder not in DEFAULTS:
-        raise ValueError(
-            f"no default recipe is for {builder!r}; choose from {', '.join(DEFAULTS)}."
-        )
+        what = f"no default recipe is for {builder!r}"
+        raise ValueError(f"{what}; choose from {', '.join(DEFAULTS)}.")
     arguments, small_arguments, share, rate = DEFAULTS[builder]
     most = SHARED["batch_size"]
     if batch_size is None:

@@ -16,9 +16,8 @@ from scenepainter.marks import lay_marks as lay_marks
 
 def _check_size(size: int) -> None:
     if not isinstance(size, (int, np.integer)) or not 32 <= size <= 512:
-        raise ValueError(
-            f"`size` must be a whole number of pixels, 32 to 512; received {size!r}."
-        )
+        what = "`size` must be a whole number of pixels, 32 to 512"
+        raise ValueError(f"{what}; received {size!r}.")
 
 
 def draw_scene(

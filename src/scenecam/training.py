@@ -18,7 +18,9 @@ import keras
 import numpy as np
 
 from scenecam._training import batches, reporters, state
-from scenecam._training.batches import BRIGHTNESS, CROP_AREA, SATURATION  # noqa: F401
+from scenecam._training.batches import BRIGHTNESS as BRIGHTNESS
+from scenecam._training.batches import CROP_AREA as CROP_AREA
+from scenecam._training.batches import SATURATION as SATURATION
 from scenecam.scenes import SceneSet
 
 
@@ -279,9 +281,8 @@ def _check_fit(sets, *networks):
     """Check pictures against networks: the model, and its teachers if it has any."""
     channels, num_classes = networks[0].input_shape[-1], networks[0].output_shape[-1]
     if channels != 3:
-        raise ValueError(
-            f"pictures have 3 channels, but the model takes {channels}. Build it for 3."
-        )
+        what = f"the pictures have 3 channels, but the model takes {channels}"
+        raise ValueError(f"{what}. Build it with an `input_shape` that ends in 3.")
     for name, scenes in sets.items():
         if len(scenes) == 0:
             raise ValueError(f"`{name}` holds no pictures; split more off for it.")

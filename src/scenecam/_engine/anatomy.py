@@ -363,10 +363,8 @@ def anatomy_of(model: keras.Model) -> Anatomy:
         output, or its logits cannot be read.
     """
     if not isinstance(model, keras.Model):
-        raise TypeError(
-            f"`model` must be a keras.Model; received {type(model).__name__}. "
-            "Load one with scenecam.models.load_model."
-        )
+        what = f"`model` must be a keras.Model; received {type(model).__name__}"
+        raise TypeError(f"{what}. Load one with scenecam.models.load_model.")
     if not is_graph(model):
         raise ValueError(
             f"Model '{model.name}' has no layer graph to look into: it is a subclassed "

@@ -25,9 +25,9 @@ def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
             f"`images` must be an array of numbers, uint8 or float, of shape {shown}; "
             f"received {images.dtype}. Read pictures with scenecam.images.read_image."
         )
-    if not _fits(images.shape[1:], wanted):
+    if not fits(images.shape[1:], wanted):
         came = f"{images.shape}. Resize with scenecam.images.resize_image."
-        if _fits(images.shape, wanted):
+        if fits(images.shape, wanted):
             came = f"one picture {images.shape}. Pass images[None]."
         words = f"`images` must have the shape {shown} of model '{model.name}'"
         raise ValueError(f"{words}; received {came}")
@@ -38,10 +38,10 @@ def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return images
 
 
-def _fits(shape: tuple, wanted: tuple) -> bool:
-    return len(shape) == len(wanted) and all(
-        want in (None, have) for want, have in zip(wanted, shape, strict=True)
-    )
+def fits(shape, wanted) -> bool:
+    """Whether a shape is one that a network takes; None stands for any size."""
+    pairs = zip(shape, wanted, strict=False)
+    return len(shape) == len(wanted) and all(None in p or p[0] == p[1] for p in pairs)
 
 
 def _check_range(model: keras.Model, images: np.ndarray) -> None:
@@ -124,10 +124,8 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
     anatomy = anatomy_of(model)
     known = layer_names(model)
     if not known:
-        raise ValueError(
-            f"Model '{model.name}' has no layer with an output (n, h, w, channels): "
-            "a class map needs a convolutional network."
-        )
+        what = f"Model '{model.name}' has no layer with an output (n, h, w, channels)"
+        raise ValueError(f"{what}: a class map needs a convolutional network.")
     if layers is None:
         return [name for name in known if name in anatomy.reached][-1:]
     names = [layers] if isinstance(layers, str) else list(layers)

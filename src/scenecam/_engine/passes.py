@@ -90,12 +90,12 @@ def before_squashing(call: Call) -> tf.Tensor:
     layer = call.layer
     if not squashes(layer):
         return call.output
-    dtype = layer.compute_dtype
-    kernel = tf.cast(tf.convert_to_tensor(layer.kernel), dtype)
-    logits = keras.ops.matmul(tf.cast(call.inputs[0], dtype), kernel)
-    if layer.bias is None:
-        return logits
-    return logits + tf.cast(tf.convert_to_tensor(layer.bias), dtype)
+    inputs, kernel, bias = (
+        None if each is None else tf.cast(each, layer.compute_dtype)
+        for each in (call.inputs[0], layer.kernel, layer.bias)
+    )
+    logits = keras.ops.matmul(inputs, kernel)
+    return logits if bias is None else logits + bias
 
 
 @tf.custom_gradient

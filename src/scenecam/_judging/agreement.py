@@ -50,10 +50,8 @@ def fit_maps(maps: np.ndarray, size, *, name: str = "maps") -> np.ndarray:
 def check_counts(names: tuple[str, str], a: np.ndarray, b: np.ndarray) -> None:
     """Raise unless `a` and `b` hold something for as many pictures."""
     if len(a) != len(b):
-        raise ValueError(
-            f"`{names[0]}` and `{names[1]}` must be of the same pictures; received "
-            f"{len(a)} and {len(b)}."
-        )
+        what = f"`{names[0]}` and `{names[1]}` must be of the same pictures"
+        raise ValueError(f"{what}; received {len(a)} and {len(b)}.")
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -132,10 +130,8 @@ def weight_randomisation(
     layers = [layers] if isinstance(layers, str) else layers
     unknown = [name for name in layers or () if name not in named]
     if not named or unknown:
-        raise ValueError(
-            "`layers` must name layers that have weights, which are "
-            f"{list(named)}; received {unknown or layers}."
-        )
+        what = f"`layers` must name layers that have weights, which are {list(named)}"
+        raise ValueError(f"{what}; received {unknown or layers}.")
     rng = np.random.default_rng(seed)
     # Copied, as `explain` may fill one array again and again.
     intact, weights = np.array(explain()), model.get_weights()
@@ -156,9 +152,8 @@ def weight_randomisation(
 def _weighted_layers(model: Any, prefix: str = "") -> dict[str, Any]:
     """Layers that have weights by path, in order, also those of models within."""
     if not hasattr(model, "layers") or not hasattr(model, "set_weights"):
-        raise TypeError(
-            f"`model` must be a Keras model; received a {type(model).__name__}."
-        )
+        what = "`model` must be a Keras model"
+        raise TypeError(f"{what}; received a {type(model).__name__}.")
     found = {}
     for layer in model.layers:
         if hasattr(layer, "layers"):
@@ -202,18 +197,14 @@ def shift_stability(
     check_images(images)
     size = images.shape[1:3]
     if not (np.abs(shift) < size).all():
-        raise ValueError(
-            f"`shift` must be smaller than the picture, {size[0]} x {size[1]}; "
-            f"received {shift}."
-        )
+        what = f"`shift` must be smaller than the picture, {size[0]} x {size[1]}"
+        raise ValueError(f"{what}; received {shift}.")
     # Copied, as `explain` may fill one array again and again.
     still = fit_maps(np.array(explain(images)), None, name="explain(images)")
     moved = fit_maps(explain(_shifted(images, shift)), None, name="explain(shifted)")
     if len(still) != len(images):
-        raise ValueError(
-            f"`explain` must return one map per picture, {len(images)}; received "
-            f"{len(still)}."
-        )
+        what = f"`explain` must return one map per picture, {len(images)}"
+        raise ValueError(f"{what}; received {len(still)}.")
     cells = np.multiply(shift, still.shape[1:]) / size
     between = (cells % 1).any()
     if between:

@@ -179,10 +179,8 @@ def _curve(
             f"({count},); received {classes.dtype} {classes.shape}: {classes}."
         )
     if steps < 1 or batch_size < 1:
-        raise ValueError(
-            f"`steps` and `batch_size` must be at least 1; received {steps} and "
-            f"{batch_size}."
-        )
+        what = "`steps` and `batch_size` must be at least 1"
+        raise ValueError(f"{what}; received {steps} and {batch_size}.")
     size, classes = images.shape[1:3], np.broadcast_to(classes, count)
     chosen = np.rint(np.arange(steps + 1) * np.prod(size) / steps)
     curves = np.empty(count * (steps + 1))
@@ -246,9 +244,8 @@ def _check_maps_of(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
     check_images(images)
     maps = fit_maps(maps, None)
     if len(maps) != len(images):
-        raise ValueError(
-            f"`maps` must be one per picture, {len(images)}; received {len(maps)}."
-        )
+        what = f"`maps` must be one per picture, {len(images)}"
+        raise ValueError(f"{what}; received {len(maps)}.")
     return maps
 
 

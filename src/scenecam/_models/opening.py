@@ -64,10 +64,8 @@ def open_file(path: Path) -> keras.Model:
     except Refused:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise Refused(
-            f"{path} is not a whole {kind} file: it is cut short, damaged or of "
-            f"another kind. {AGAIN}"
-        ) from error
+        what = f"{path} is not a whole {kind} file: it is cut short"
+        raise Refused(f"{what}, damaged or of another kind. {AGAIN}") from error
     except Exception as error:  # Keras raises many kinds for files it refuses
         said = str(error).rpartition("Exception encountered:")[-1].strip() or "?"
         raise Refused(
@@ -83,10 +81,8 @@ def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         missing = [part for part in PARTS if part not in archive.namelist()]
         if bad := archive.testzip() or " or ".join(missing):
-            raise Refused(
-                f"{path} is not a whole Keras model: its part {bad} is damaged or "
-                f"missing. {AGAIN}"
-            )
+            what = f"{path} is not a whole Keras model"
+            raise Refused(f"{what}: its part {bad} is damaged or missing. {AGAIN}")
         _checked_structure(archive.read(PARTS[0]), PARTS[0], path)
 
 
@@ -99,9 +95,8 @@ def _checked_structure(text: str | bytes, part: str, path: Path):
     try:
         described = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refused(
-            f"{path} is not a whole Keras model: its part {part} is no JSON. {AGAIN}"
-        ) from error
+        what = f"{path} is not a whole Keras model: its part {part} is no JSON"
+        raise Refused(f"{what}. {AGAIN}") from error
     todo = [described]
     while todo:
         node = todo.pop()
@@ -163,10 +158,8 @@ def check_links(file: h5py.File, path: Path) -> None:
 def _open_old(file: h5py.File, path: Path) -> keras.Model:
     check_links(file, path)
     if "model_config" not in file.attrs or "model_weights" not in file:
-        raise Refused(
-            f"{path} holds no network structure: weights alone, or other data. Save "
-            "the whole model, as .keras."
-        )
+        what = f"{path} holds no network structure: weights alone, or other data"
+        raise Refused(f"{what}. Save the whole model, as .keras.")
     described = _checked_structure(file.attrs["model_config"], "model_config", path)
     model = keras.saving.deserialize_keras_object(_translated(described, path))
     if not model.built:
@@ -192,10 +185,8 @@ def _translated(node, path: Path):
         h for h in CLASSES if isinstance(getattr(getattr(keras, h), name, 0), type)
     ]
     if not homes:
-        raise Refused(
-            f"{path} holds a layer of kind {kind!r}, which Keras 3 does not know. "
-            f"{NEWER}"
-        )
+        what = f"{path} holds a layer of kind {kind!r}, which Keras 3 does not know"
+        raise Refused(f"{what}. {NEWER}")
     if homes[0] == "models":
         config = _model_settings(kind, config, path)
     config = {

@@ -200,14 +200,12 @@ class Explorer(Viewer):
         if value in values:
             return values.index(value)
         if name in ("layer", "method"):
-            raise ValueError(
-                f"{name} must be one of {', '.join(values)}; received {value!r}."
-            )
+            what = f"{name} must be one of {', '.join(values)}"
+            raise ValueError(f"{what}; received {value!r}.")
         known = self._set.names if name == "image" else self._set.class_names
         check_index(name, value, len(known))
-        raise ValueError(
-            f"class {value} cannot be chosen yet: call add_classes([{value}])."
-        )
+        what = f"class {value} cannot be chosen yet"
+        raise ValueError(f"{what}: call add_classes([{value}]).")
 
     @validate(*CONTROLS)
     def _check(self, proposal):

@@ -83,10 +83,8 @@ class Content:
         for name in ("pictures", "masks", "probabilities", "labels"):
             array = getattr(self, name)
             if array is not None and len(array) != count:
-                raise ValueError(
-                    f"{name} must be as many as the control 'picture' has labels, "
-                    f"{count}; received {len(array)}."
-                )
+                what = f"{name} must be as many as the control 'picture' has labels"
+                raise ValueError(f"{what}, {count}; received {len(array)}.")
 
 
 def pack(content: Content) -> tuple[dict, list[bytes]]:

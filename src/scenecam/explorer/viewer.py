@@ -126,10 +126,8 @@ class Viewer(anywidget.AnyWidget):
                     f"there is no control {name!r}; there are {listed(controls)}."
                 )
             if not isinstance(index, int) or not 0 <= index < len(controls[name]):
-                raise ValueError(
-                    f"{name} must be a number from 0 to {len(controls[name]) - 1}; "
-                    f"received {index!r}."
-                )
+                what = f"{name} must be a number from 0 to {len(controls[name]) - 1}"
+                raise ValueError(f"{what}; received {index!r}.")
         return {name: proposal["value"].get(name, 0) for name in controls}
 
     @validate("opacity")
@@ -146,9 +144,8 @@ class Viewer(anywidget.AnyWidget):
         if name != "compare":
             words = self._header[f"{name}s"]
         if value not in words:
-            raise ValueError(
-                f"{name} must be one of {listed(words)}; received {value!r}."
-            )
+            what = f"{name} must be one of {listed(words)}"
+            raise ValueError(f"{what}; received {value!r}.")
         return value
 
     @observe("compare")

@@ -45,9 +45,8 @@ def kernel_viewer(
     for name, kernel in kernels.items():
         kernel = np.asarray(kernel, np.float32)
         if kernel.ndim != 2:
-            raise ValueError(
-                f"kernel {name!r} must be (h, w); received {kernel.shape}."
-            )
+            what = f"kernel {name!r} must be (h, w)"
+            raise ValueError(f"{what}; received {kernel.shape}.")
         maps.append(ndimage.correlate(grey, kernel[None], mode="nearest"))
         rows = (" ".join(f"{weight:6.3g}" for weight in row) for row in kernel)
         texts.append("\n".join(rows))
