@@ -102,7 +102,7 @@ def bootstrap_interval(
     lengths = [*map(len, data)]
     if len(set(lengths)) != 1 or not lengths[0]:
         what = "each array needs one entry per picture, at least 1"
-        raise ValueError(f"{what}; received {lengths}.")
+        raise ValueError(f"{what}; received lengths {lengths}.")
     _check_confidence(confidence)
     if repeats < 1:
         raise ValueError(f"`repeats` must be at least 1; received {repeats}.")

@@ -69,7 +69,12 @@ def show_images(
 
 
 def show_classes(
-    images: ndarray, labels: ndarray, class_names: Names, *, count=5, size=1.0
+    images: ndarray,
+    labels: ndarray,
+    class_names: Names,
+    *,
+    count: int = 5,
+    size: float = 1.0,
 ) -> Grid:
     """A sheet with a row for every class: its first `count` pictures.
 
@@ -96,7 +101,12 @@ def show_classes(
 
 
 def mean_images(
-    images: ndarray, labels: ndarray, class_names: Names, *, columns=3, size=1.6
+    images: ndarray,
+    labels: ndarray,
+    class_names: Names,
+    *,
+    columns: int = 3,
+    size: float = 1.6,
 ) -> Grid:
     """The mean picture of every class: what its members have in common.
 
@@ -166,7 +176,12 @@ def show_receptive_field(
 
 
 def show_kernels(
-    kernels: ndarray, *, channel: int | None = None, count=32, columns=8, size=0.65
+    kernels: ndarray,
+    *,
+    channel: int | None = None,
+    count: int = 32,
+    columns: int = 8,
+    size: float = 0.65,
 ) -> Grid:
     """The kernels of a convolution, all on one scale, zero in the middle.
 
