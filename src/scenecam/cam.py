@@ -35,9 +35,9 @@ from scenecam._engine.passes import compile_score, fold_pass, read_model
 from scenecam.images import upsample_map
 
 __all__ = (
-    ["METHODS", "average_layers", "class_maps", "layer_names", "mean_gradients"]
-    + ["weighted_sum", "cam", "grad_cam", "grad_cam_pp", "hires_cam", "xgrad_cam"]
-    + ["layer_cam", "score_cam"]
+    ["METHODS", "class_maps", "layer_names", "average_layers"]
+    + ["cam", "grad_cam", "grad_cam_pp", "hires_cam", "xgrad_cam", "layer_cam"]
+    + ["score_cam", "mean_gradients", "weighted_sum"]
 )
 
 
