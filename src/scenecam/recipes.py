@@ -75,7 +75,13 @@ class Phase(NamedTuple):
 
 
 def default_recipe(
-    builder="resnet", *, pictures: int, size=96, epochs=40, batch_size=None, valid=0.1
+    builder: str = "resnet",
+    *,
+    pictures: int,
+    size: int = 96,
+    epochs: int = 40,
+    batch_size: int | None = None,
+    valid: float = 0.1,
 ) -> dict:
     """Give a recipe for any set of pictures.
 
