@@ -76,10 +76,10 @@ def open_weights(
     # Those that are shipped are known by their card; it may not be missing.
     shipped = path.parent == WEIGHTS
     if card.get("sha256", None if shipped else sha256) != sha256:
+        remedy = "" if shipped else ", or delete the card if you trust the network"
         raise ValueError(
             f"{path} is not the file that its card {card_path(path).name} describes "
-            "(SHA-256 differs). Restore the two together, or delete the card if you "
-            "trust the network."
+            f"(SHA-256 differs). Restore the two together{remedy}."
         )
     model = opening.open_file(path)
     _check(path, model, card, class_names, input_size)
