@@ -8,7 +8,6 @@ gives probabilities and class maps of a batch.
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from PIL import Image
 from scenecam import cam, images
 from scenecam._engine import predictions
 from scenecam._engine.anatomy import anatomy_of
-from scenecam._models.weights import open_weights
+from scenecam._models.weights import listed, nearest, open_weights
 
 # Factor and offset that bring grey levels to the range a network was trained on, if it
 # does not take 0 to 255 itself, as those of this project do.
@@ -121,7 +120,7 @@ def open_network(
     size, channels = _input(model, input_size)
     if method not in (None, *cam.METHODS):
         raise ValueError(
-            f"there is no method {method!r}{_nearest(method, cam.METHODS)}. "
+            f"there is no method {method!r}{nearest(method, cam.METHODS)}. "
             f"Possible: {', '.join(cam.METHODS)}."
         )
     sample = scale_pixels(np.full((1, *size, channels), 128, np.uint8), pixels)
@@ -148,7 +147,7 @@ def _class_names(given, count: int, weights: str) -> tuple[str, ...]:
     if len(names) != count or len(set(names)) != count:
         raise ValueError(
             f"{weights} has {count} classes; received {len(names)} names, "
-            f"{len(set(names))} of them different: {_listed(names)}. Give "
+            f"{len(set(names))} of them different: {listed(names)}. Give "
             "--class-names one name for each class, in the order of the outputs."
         )
     return names
@@ -162,8 +161,8 @@ def _class_numbers(classes, names: tuple[str, ...]) -> tuple[int, ...] | None:
     for name in classes:
         if name not in names:
             raise ValueError(
-                f"there is no class {name!r}{_nearest(name, names)}. "
-                f"The network knows: {_listed(names)}."
+                f"there is no class {name!r}{nearest(name, names)}. "
+                f"The network knows: {listed(names)}."
             )
     return tuple(names.index(name) for name in dict.fromkeys(classes))
 
@@ -187,18 +186,6 @@ def _input(model: keras.Model, input_size: int | None) -> tuple[tuple[int, int],
             f"--input-size {input_size}. Leave the option out."
         )
     return tuple(side or input_size for side in shape[:2]), shape[2]
-
-
-def _nearest(wanted: str, known: Sequence[str]) -> str:
-    """Half a sentence that names the nearest of the known words, if one is near."""
-    lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(wanted.lower(), lower, n=1)
-    return f" (did you mean {lower[near[0]]!r}?)" if near else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return ", ".join(names[:20]) + more
 
 
 @contextlib.contextmanager

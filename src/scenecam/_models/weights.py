@@ -116,13 +116,11 @@ def find_weights(weights: Place) -> Path:
     path = Path(weights).expanduser()
     if path.is_file():
         return path
-    lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(str(weights).lower(), lower, n=1)
-    hint = f" (did you mean {lower[near[0]]!r}?)" if near else ""
+    word = str(weights)
     raise FileNotFoundError(
-        f"there are no weights {str(weights)!r}{hint}: no model file of this name, and "
-        "none that models.pretrained knows. Save one with models.save_model, or take "
-        f"one that is available: {', '.join(known) or 'none'}."
+        f"there are no weights {word!r}{nearest(word, known)}: no model file of this "
+        "name, and none that models.pretrained knows. Save one with models.save_model, "
+        f"or take one that is available: {', '.join(known) or 'none'}."
     )
 
 
@@ -179,12 +177,12 @@ def _check(path: Path, model, card: dict, class_names, input_size) -> None:
             if different < count or (count != outputs and (count, outputs) != (2, 1)):
                 raise ValueError(
                     f"{path} has {outputs} outputs{words} {count} classes, {different} "
-                    f"of them different: {_listed(names)}. {then}"
+                    f"of them different: {listed(names)}. {then}"
                 )
     if isinstance(known, list) and asked not in (None, known):
         raise ValueError(
-            f"{path} tells apart {_listed(known)}, in this order; asked were "
-            f"{_listed(asked)}. Ask for its own classes, or take another network."
+            f"{path} tells apart {listed(known)}, in this order; asked were "
+            f"{listed(asked)}. Ask for its own classes, or take another network."
         )
     if isinstance(shape, list) and not fits(shape, sides):
         what = f"{path} takes pictures of shape {sides}"
@@ -197,7 +195,15 @@ def _check(path: Path, model, card: dict, class_names, input_size) -> None:
         )
 
 
-def _listed(names) -> str:
+def nearest(wanted: str, known: Names) -> str:
+    """Half a sentence that names the nearest of the known words, if one is near."""
+    lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(wanted.lower(), lower, n=1)
+    return f" (did you mean {lower[near[0]]!r}?)" if near else ""
+
+
+def listed(names: Names) -> str:
+    """The names as a message lists them: twenty, and how many more."""
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return ", ".join(map(str, names[:20])) + more
 
