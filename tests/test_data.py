@@ -525,7 +525,7 @@ def test_the_cache_lies_in_the_checkout_then_at_home(monkeypatch, tmp_path):
 
 def test_git_ignores_the_cache_and_the_photographs():
     ignored = (ROOT / ".gitignore").read_text().split()
-    assert {"data/cache/", "data/photos/"} <= set(ignored)
+    assert {"data/cache", "data/photos/"} <= set(ignored)
 
 
 def test_loading_is_quiet(tmp_path, capfd):
