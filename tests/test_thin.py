@@ -7,11 +7,11 @@ from conftest import ROOT
 
 # package: lines, lines of code (None: any number), lines of one function's body.
 LIMITS = {
-    "scenecam": (9_000, 4_800, 60),
+    "scenecam": (9_600, 5_200, 60),
     "scenepainter": (2_500, None, 80),
-    "scenecam_cli": (2_700, None, 80),
+    "scenecam_cli": (3_000, None, 80),
 }
-TOGETHER = 14_200
+TOGETHER = 15_100
 
 
 def docstring_of(node):
