@@ -400,15 +400,19 @@ def test_dropout_and_noise_are_off():
     np.testing.assert_array_equal(first, cam.class_maps(model, IMAGES)["features"])
 
 
-def test_a_layer_called_twice_stands_for_its_last_call():
+def test_each_call_of_a_layer_has_a_name():
     relu = keras.layers.ReLU(name="relu")
     x = inputs = keras.Input((8, 8, 3))
     x = relu(keras.layers.Conv2D(4, 3, name="one")(x))
     x = relu(keras.layers.Conv2D(4, 3, name="two")(x))
     x = keras.layers.GlobalAveragePooling2D()(x)
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
-    assert cam.layer_names(model) == ["one", "relu", "two"]
-    assert cam.class_maps(model, IMAGES, layers="relu")["relu"].shape == (5, 2, 4, 4)
+    assert cam.layer_names(model) == ["one", "relu:1", "two", "relu:2"]
+    maps = cam.class_maps(model, IMAGES, layers=["relu:1", "relu:2"])
+    assert [each.shape for each in maps.values()] == [(5, 2, 6, 6), (5, 2, 4, 4)]
+    assert list(cam.class_maps(model, IMAGES)) == ["relu:2"]
+    with pytest.raises(ValueError, match="more than once. Ask for 'relu:1' or 'relu:2'"):
+        cam.class_maps(model, IMAGES, layers="relu")
 
 
 def test_the_picture_size_may_be_open():
@@ -610,7 +614,7 @@ ERRORS = [
     ({"model": keras.Sequential([keras.layers.ReLU()])}, ValueError, "no layer graph"),
     ({"model": _multi_output}, ValueError, "2 outputs"),
     ({"model": _side_branch, "layers": "aside"}, ValueError, "No gradient.*'aside'"),
-    ({"images": IMAGES[0]}, ValueError, "received one picture.*images.None."),
+    ({"images": IMAGES[0]}, ValueError, r"received one picture.*asarray\(images\)\[None\]"),
     ({"images": IMAGES[:, :4]}, ValueError, r"\(n, 8, 8, 3\).*\(5, 4, 8, 3\)"),
     ({"images": IMAGES[..., :1]}, ValueError, r"\(5, 8, 8, 1\)"),
     ({"images": IMAGES[:0]}, ValueError, "empty"),

@@ -10,8 +10,12 @@ What the logits are is decided here, for all of the library, from the graph alon
 from values, which may look like probabilities and be none.
 """
 
+import copy
+import itertools
+import re
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -29,10 +33,28 @@ HANDS_ON = tuple(
 SQUASHING = {"softmax": "softmax", "logsoftmax": "softmax", "sigmoid": "sigmoid"}
 
 # What may do so, too, in a way that is not looked through; "?" is code of others.
-DOUBTFUL = "? exp exponential hardsigmoid logsigmoid sparsemax sparsesigmoid".split()
+DOUBTFUL = (
+    "? erf exp exp2 expm1 exponential hardsigmoid logsigmoid normalize power softsign "
+    "sparsemax sparsesigmoid tanh unitnormalization"
+).split()
+
+# Layers of Keras that run code of others.
+FOREIGN = "FlaxLayer JaxLayer Lambda TFSMLayer TorchModuleWrapper".split()
 
 # A layer of this name gives logits, because its author says so.
 DECLARED = "logits"
+
+# After these the two middle axes are no longer places of the picture.
+REGROUPING = (
+    "dot einsum einsumdense expanddims matmul moveaxis permute swapaxes tensordot "
+    "transpose"
+).split()
+
+# These take the shape of what they read, not its values.
+SHAPED = ("OnesLike", "Shape", "ZerosLike")
+
+# What TensorFlow takes for the name of a node; Keras lets a layer have any.
+NODE_NAME = re.compile(r"[A-Za-z0-9_.\\/>-]*")
 
 
 class Call(NamedTuple):
@@ -42,6 +64,16 @@ class Call(NamedTuple):
     layer: Any
     inputs: list
     output: Any
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether the graph is only being put together: there are no numbers yet."""
+        return any(isinstance(x, keras.KerasTensor) for x in self.inputs)
+
+    @property
+    def shape(self) -> tuple:
+        """Of the output, for one picture; empty if it is no single array."""
+        return tuple(getattr(self.output, "shape", ()))
 
 
 class Tap(keras.Operation):
@@ -82,8 +114,12 @@ def tap_model(model: keras.Model, listen: Callable, *, prefix: str = "") -> kera
 
     def tap(layer: Any) -> Tap:
         path = prefix + layer.name
-        inner = is_graph(layer)
-        run = tap_model(layer, listen, prefix=path + "/") if inner else layer
+        run = layer
+        if is_graph(layer):
+            run = tap_model(layer, listen, prefix=path + "/")
+        elif not NODE_NAME.fullmatch(layer.name):
+            run = copy.copy(layer)  # the same variables
+            run.__dict__["name"] = "layer"
         return Tap(run, layer, path, listen)
 
     # A fresh model around the same graph: clone_model would also copy the optimizer
@@ -103,10 +139,17 @@ def tap_model(model: keras.Model, listen: Callable, *, prefix: str = "") -> kera
 class Anatomy:
     """What is known about a model before anything is computed."""
 
-    # Path of every rank-4 output, in the order of execution, to (height, width).
+    # Path of every feature map (n, h, w, channels), in the order of execution, to
+    # (height, width), and the paths among them that are nested models, not layers.
     sizes: dict[str, tuple]
-    # The paths among them that are whole nested models, not single layers.
     groups: frozenset[str]
+    # The paths of what is called more than once; numbered, they are those of the calls.
+    repeated: frozenset[str]
+    # The last feature map on all ways to the logits; what mixes places after it: the
+    # convolutions, and the arrays of tokens, (tokens, channels), by path.
+    last: str | None
+    convolutions: tuple[str, ...]
+    tokens: dict[str, tuple]
     # The layer whose result, before its own softmax or sigmoid, is the logits.
     logits: str
     # How many numbers that layer gives, and how many classes that makes: two of one
@@ -139,8 +182,12 @@ class Graph:
         # Keras runs through a graph only for another shape than it was put together
         # with; that one had no batch size.
         picture = keras.KerasTensor((1, *model.inputs[0].shape[1:]), dtype="float32")
-        self.output = tapped.compute_output_spec(picture)
+        self.picture, self.output = picture, tapped.compute_output_spec(picture)
         self._made_by: dict[int, Call] = {}
+        times = Counter(call.path for call in self.calls)
+        self.repeated = frozenset(path for path in times if times[path] > 1)
+        number = numbering(self.repeated)
+        self.calls = [call._replace(path=number(call.path)) for call in self.calls]
         for call in self.calls:
             for tensor in keras.tree.flatten(call.output):
                 # The layer, not the model around it.
@@ -169,10 +216,47 @@ class Graph:
             found |= new
         return list(found.values())
 
+    def joined(self, logits: Call) -> list[Call]:
+        """The calls that every way from the picture to the logits takes, in order."""
+        above = {id(call) for call in self.above(logits)}
+        order = [call for call in self.calls if id(call) in above]
+        # Of each tensor that depends on the picture the place of the call that made it.
+        place, first = {id(self.picture): -1}, []
+        for index, call in enumerate(order):
+            reads = [place[id(x)] for x in call.inputs if id(x) in place]
+            first.append(min(reads, default=None))
+            if reads and type(call.layer).__name__ not in SHAPED:
+                place |= {id(x): index for x in keras.tree.flatten(call.output)}
+        found, earliest = [], len(order)
+        for index, start in reversed([*enumerate(first)]):
+            if start is not None:
+                found += [order[index]] if earliest >= index else []
+                earliest = min(earliest, start)
+        return found[::-1]
+
+
+def numbering(repeated: frozenset[str]) -> Callable[[str], str]:
+    """Number the calls of a run that have the same path: ``"conv:1"``, ``"conv:2"``."""
+    seen: Counter = Counter()
+
+    def number(path: str) -> str:
+        seen[path] += 1
+        return f"{path}:{seen[path]}" if path in repeated else path
+
+    return number
+
 
 def study_model(model: keras.Model) -> Anatomy:
     """Find the feature maps, the logits and the pooling head of a model."""
     graph = Graph(model)
+    for call in graph.calls:
+        if getattr(call.layer, "data_format", None) == "channels_first":
+            raise ValueError(
+                f"Layer {call.path!r} of model '{model.name}' keeps channels first; "
+                "expected outputs (n, h, w, channels). Build the model with "
+                "data_format='channels_last' and pass it the weights: "
+                "new.set_weights(model.get_weights())."
+            )
     units = _count_units(model, graph.output.shape)
     logits, squash = _find_logits(model, graph, units)
     head, features = None, ()
@@ -182,21 +266,38 @@ def study_model(model: keras.Model) -> Anatomy:
         below = [None, *graph.handed_on(logits.inputs[0])][-1]
         if below and isinstance(below.layer, keras.layers.GlobalAveragePooling2D):
             head = logits.layer
-            same = {id(call.output) for call in graph.handed_on(below.inputs[0])}
+            pooled = below.inputs[0]
+            same = {
+                id(call.output)
+                for call in itertools.takewhile(
+                    lambda call: call.shape == pooled.shape, graph.handed_on(pooled)
+                )
+            }
             features = tuple(c.path for c in graph.calls if id(c.output) in same)
+    sizes, groups = _find_maps(graph)
     above = {id(call) for call in graph.above(logits)}
     reached = frozenset(
         call.path
         for call in graph.calls
         if any(id(graph.maker(x)) in above for x in keras.tree.flatten(call.output))
     )
+    maps = [name for name in sizes if name in reached - groups]
+    maps = [name for name in maps if sizes[name] != (1, 1)] or maps
+    joined = [call.path for call in graph.joined(logits) if call.path in maps]
+    last = (joined or maps or [None])[-1]
+    after = [call for call in graph.calls if call.path in reached - groups]
+    after = after[[c.path for c in after].index(last) + 1 :] if last else []
     return Anatomy(
-        sizes={
-            call.path: tuple(call.output.shape[1:3])
-            for call in graph.calls
-            if len(getattr(call.output, "shape", ())) == 4
+        sizes=sizes,
+        groups=groups,
+        repeated=graph.repeated,
+        last=last,
+        convolutions=tuple(c.path for c in after if _mixes(c.layer)),
+        tokens={
+            c.path: c.shape[1:]
+            for c in after
+            if len(c.shape) == 3 and c.shape[1] != 1 and getattr(c.layer, "weights", ())
         },
-        groups=frozenset(call.path for call in graph.calls if is_graph(call.layer)),
         logits=logits.path,
         units=units,
         num_classes=max(units, 2),
@@ -208,6 +309,45 @@ def study_model(model: keras.Model) -> Anatomy:
             c.path for c in graph.calls if c.path in reached and is_relu(c.layer)
         ),
     )
+
+
+# ---- Where the feature maps are -----------------------------------------------------
+
+
+def _find_maps(graph: Graph) -> tuple[dict[str, tuple], frozenset[str]]:
+    """Find the outputs whose two middle axes are places, and which are of groups.
+
+    The picture has places, and so has what is made of what has them, in four axes, but
+    by a layer that exchanges axes. Tokens get them when they are reshaped to a grid.
+    """
+    sizes, groups, placed = {}, set(), {id(graph.picture)}
+    for call in graph.calls:
+        if is_graph(call.layer):
+            groups.add(call.path)
+        else:
+            made = keras.tree.flatten(call.output)
+            placed |= {id(x) for x in made if _has_places(x, call, placed)}
+        if id(call.output) in placed:
+            sizes[call.path] = call.shape[1:3]
+    return sizes, frozenset(groups)
+
+
+def _has_places(made: Any, call: Call, placed: set[int]) -> bool:
+    """Whether the two middle axes of what a call made, (n, h, w, c), are places."""
+    if len(made.shape) != 4:
+        return False
+    (number, *size, channels), kind = made.shape, ends_in(call.layer)
+    if kind == "reshape":
+        tokens = (None if None in size else size[0] * size[1], channels)
+        return tuple(call.inputs[0].shape[1:]) == tokens and 1 not in size
+    reads = any(id(x) in placed for x in call.inputs)
+    return reads and kind not in REGROUPING and number == 1
+
+
+def _mixes(layer: Any) -> bool:
+    """Whether a layer is a convolution of more than one place."""
+    sides = getattr(layer, "kernel_size", ())
+    return bool(getattr(layer, "weights", ())) and any(side > 1 for side in sides)
 
 
 # ---- Where the logits are ------------------------------------------------------------
@@ -237,11 +377,12 @@ def _find_logits(model: keras.Model, graph: Graph, units: int) -> tuple[Call, st
         if weights or not (kind or hands_on(call.layer)) or is_declared(call.layer):
             break
         axis = getattr(call.layer, "axis", -1) if kind == "softmax" else -1
-        if axis not in (-1, len(tensor.shape) - 1):
+        parts = tensor.shape[-1] != units and kind == "softmax"
+        if axis not in (-1, len(tensor.shape) - 1) or parts:
             raise _unreadable(model, f"{call.path!r} is a softmax over axis {axis}")
         tensor = call.inputs[0]
-    if call is None:
-        raise _unreadable(model, "no layer computes class scores")
+    if call is None or not call.shape:
+        raise _unreadable(model, "no layer computes class scores and nothing else")
     if len(kinds) > 1 or (units == 1 and kinds == ["softmax"]):
         what = " of the ".join([*kinds, "one score" if units == 1 else "scores"])
         raise _unreadable(model, f"its output is the {what}")
@@ -281,8 +422,11 @@ def ends_in(layer: Any) -> str:
     ``Activation(tf.nn.softmax)``, "?" for code that is neither Keras' nor TensorFlow's.
     """
     function, activation = type(layer), getattr(layer, "activation", None)
-    if isinstance(layer, keras.layers.Lambda) or _is_foreign(function):
+    if function.__name__ in FOREIGN or _is_foreign(function):
         return "?"
+    for wrapped in ("layer", "cell", "forward_layer"):
+        if isinstance(getattr(layer, wrapped, None), keras.layers.Layer):
+            return ends_in(getattr(layer, wrapped))
     if isinstance(activation, keras.Operation):
         return ends_in(activation)
     if activation and not isinstance(layer, keras.layers.Softmax | keras.layers.ReLU):
@@ -374,10 +518,16 @@ def anatomy_of(model: keras.Model) -> Anatomy:
     for side, tensors in (("inputs", model.inputs), ("outputs", model.outputs)):
         if len(tensors) != 1:
             names = ", ".join(tensor.name for tensor in tensors)
+            remedy = (
+                "Hold the others fixed, with x = keras.Input(model.inputs[0].shape[1:])"
+                " and other = keras.ops.zeros_like(keras.layers.Flatten()(x)[:, :k]) + "
+                "values for k values: keras.Model(x, model([x, other]))."
+                if side == "inputs"
+                else "Take the one to explain: keras.Model(model.inputs, "
+                "model.outputs[0])."
+            )
             raise ValueError(
                 f"A class map needs one picture in and one row of class scores out; "
-                f"model '{model.name}' has {len(tensors)} {side} ({names}). Make a "
-                "model of the part to explain: "
-                "keras.Model(model.inputs[0], model.outputs[0])."
+                f"model '{model.name}' has {len(tensors)} {side} ({names}). {remedy}"
             )
     return keep(model, "anatomy", lambda: study_model(model))

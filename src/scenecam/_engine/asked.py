@@ -1,13 +1,22 @@
 """What is asked of a model: pictures, classes and layers, checked against it."""
 
 import difflib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from scenecam._engine.anatomy import anatomy_of
+from scenecam._engine.anatomy import anatomy_of, keep, tap_model
+
+# Ranges of pictures, and how those of 0 to 255 are brought there.
+BYTES = (0, 255)
+RANGES = {
+    BYTES: "the unscaled uint8 pictures",
+    (0, 1): "the uint8 pictures / 255",
+    (-1, 1): "the uint8 pictures / 127.5 - 1",
+}
 
 
 def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -18,23 +27,36 @@ def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
     TypeError, ValueError
         For a wrong type, rank, size, number, dtype or range, or numbers not finite.
     """
-    wanted, images = tuple(model.inputs[0].shape[1:]), np.asanyarray(images)
+    wanted = tuple(model.inputs[0].shape[1:])
     shown = "(n, " + ", ".join("any" if d is None else str(d) for d in wanted) + ")"
+    resized = "np.stack([scenecam.images.resize_image(np.asarray(image), "
+    resized += f"{wanted[:2]}) for image in images])"
+    if isinstance(images, list | tuple):
+        shapes = {np.shape(image) for image in images}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"`images` must be one array of shape {shown}; received a list of "
+                f"pictures of {len(shapes)} shapes. Pass {resized}."
+            )
+    images = np.asanyarray(images)
     if images.dtype.kind not in "uif":
         raise TypeError(
             f"`images` must be an array of numbers, uint8 or float, of shape {shown}; "
             f"received {images.dtype}. Read pictures with scenecam.images.read_image."
         )
     if not fits(images.shape[1:], wanted):
-        came = f"{images.shape}. Resize with scenecam.images.resize_image."
-        if fits(images.shape, wanted):
-            came = f"one picture {images.shape}. Pass images[None]."
+        came, remedy = images.shape, f"Pass {resized}."
+        if fits(came, wanted):
+            came, remedy = f"one picture {came}", "Pass np.asarray(images)[None]."
+        elif fits(came[1:], (*wanted[:2], 4)) and wanted[2:] == (3,):
+            remedy = "Drop the transparency: images[..., :3]."
+        elif fits(came[1:], wanted[:2]):
+            remedy = f"Pass np.repeat(images[..., None], {wanted[-1]}, axis=-1)."
         words = f"`images` must have the shape {shown} of model '{model.name}'"
-        raise ValueError(f"{words}; received {came}")
+        raise ValueError(f"{words}; received {came}. {remedy}")
     if not len(images):
         raise ValueError("`images` is empty: there is no picture to explain.")
-    if images.dtype.kind == "f":
-        _check_range(model, images)
+    _check_range(model, images)
     return images
 
 
@@ -45,6 +67,9 @@ def fits(shape, wanted) -> bool:
 
 
 def _check_range(model: keras.Model, images: np.ndarray) -> None:
+    ranges = keep(model, "ranges", lambda: find_ranges(model))
+    if images.dtype == np.uint8 and (not ranges or BYTES in ranges):
+        return
     low, high = float(np.min(images)), float(np.max(images))
     if not np.isfinite([low, high]).all():
         bad = [i for i, image in enumerate(images) if not np.isfinite(image).all()]
@@ -52,15 +77,60 @@ def _check_range(model: keras.Model, images: np.ndarray) -> None:
             f"`images` must be finite; picture {bad[0]} holds NaN or infinite values "
             f"(in all {len(bad)} of {len(images)} pictures do). Leave them out."
         )
-    layers = (x for x in model.layers if not isinstance(x, keras.layers.InputLayer))
-    scales = isinstance(next(layers, None), keras.layers.Rescaling)
-    takes_bytes = scales or model.inputs[0].dtype == "uint8"
-    if takes_bytes and (low < 0 or high > 255 or 0 < high <= 1):
+    if not ranges:
+        return
+    least, most = min(ranges)[0], max(top for _, top in ranges)
+    outside = max(least - low, high - most) > 1e-3 * (most - least)  # but rounding
+    small = ranges == [BYTES] and 0 < high <= 1
+    if images.dtype == np.uint8 or outside or small:
         raise ValueError(
-            f"Model '{model.name}' scales its pictures itself and takes values from 0 "
-            f"to 255; received {images.dtype} from {low:g} to {high:g}. Pass the "
-            "unscaled uint8 pictures."
+            f"Model '{model.name}' scales its pictures itself and takes values from "
+            f"{least:g} to {most:g}; received {images.dtype} from {low:g} to {high:g}. "
+            f"Pass {RANGES[ranges[0]]}."
         )
+
+
+class _Reached(BaseException):
+    """Ends a run; Keras would give another name to an Exception."""
+
+
+def find_ranges(model: keras.Model) -> list[tuple[int, int]]:
+    """Find the `RANGES` that the steps before the first weights bring to a usual one.
+
+    Pictures of one value are sent there. The list is empty if the values arrive as they
+    are, or in no usual range: then nothing is known about the pictures.
+    """
+    levels = np.array([-1, 0, 1, 255], np.float32)
+
+    def listen(call):
+        scales = isinstance(call.layer, keras.layers.Normalization)
+        if getattr(call.layer, "weights", ()) and not (scales or call.symbolic):
+            raise _Reached(call.inputs[0])
+        return call.output
+
+    sides = [side or 32 for side in model.inputs[0].shape[1:]]
+    pictures = np.broadcast_to(levels.reshape(-1, *[1] * len(sides)), (4, *sides))
+    try:
+        tap_model(model, listen)(pictures, training=False)
+        return []
+    except _Reached as reached:
+        values = keras.ops.convert_to_numpy(reached.args[0])
+    if values.ndim == 4:  # in the middle, away from padding
+        values = values[:, values.shape[1] // 2, values.shape[2] // 2]
+    values = values.reshape(4, -1).astype(np.float64)
+    if np.allclose(values, levels[:, None]):
+        return [BYTES] if model.inputs[0].dtype == "uint8" else []
+    exact, likely = [], []
+    for ends in RANGES:
+        arrived = values[np.isin(levels, ends)]
+        low, high = np.min(arrived), np.max(arrived)
+        if any(np.allclose((low, high), usual, atol=0.02) for usual in RANGES):
+            exact.append(ends)
+        # As after taking off a mean, dividing by a standard deviation, or both.
+        usual = 0.99 < high - low < 10 or 200 < high - low < 300
+        if usual and low <= 0 <= high and ends != (-1, 1):
+            likely.append(ends)
+    return exact or likely
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -102,10 +172,11 @@ def check_classes(model: keras.Model, classes: Any, pictures: int) -> np.ndarray
 def layer_names(model: keras.Model) -> list[str]:
     """Name the layers at which a class map can be drawn, in the order of execution.
 
-    These are the layers with an output of shape (n, h, w, channels) and more than one
-    cell; the last of them is the default of `cam.class_maps`. A layer inside a nested
-    model has a path: ``"base/block5_conv3"``. A layer that the model calls more than
-    once stands for its last call. Raises as `cam.class_maps` for what it cannot read.
+    These are the layers with an output of shape (n, h, w, channels), in which h and w
+    are places of the picture, and more than one cell. A layer inside a nested model has
+    a path: ``"base/block5_conv3"``. One that the model calls more than once is listed
+    for each call: ``"base:1"``, ``"base:2"``. Raises as `cam.class_maps` for what it
+    cannot read.
     """
     anatomy = anatomy_of(model)
     names = [name for name in anatomy.sizes if name not in anatomy.groups]
@@ -113,7 +184,9 @@ def layer_names(model: keras.Model) -> list[str]:
 
 
 def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[str]:
-    """Check layer names against the model; None is the last feature map.
+    """Check layer names against the model; None is its last feature map.
+
+    That is the last on all ways to the logits; a warning says if convolutions follow.
 
     Raises
     ------
@@ -123,15 +196,25 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
     """
     anatomy = anatomy_of(model)
     known = layer_names(model)
-    if not known:
-        what = f"Model '{model.name}' has no layer with an output (n, h, w, channels)"
-        raise ValueError(f"{what}: a class map needs a convolutional network.")
+    if not known or len(model.inputs[0].shape) != 4:
+        shape = "(n, " + ", ".join(map(str, model.inputs[0].shape[1:])) + ")"
+        raise ValueError(
+            f"Model '{model.name}', which takes arrays {shape}, has no feature map: a "
+            "class map needs pictures (n, h, w, channels) and a layer with such an "
+            "output. Explain a network of pictures, or ask models.predict."
+        )
     if layers is None:
-        return [name for name in known if name in anatomy.reached][-1:]
+        return [_last_map(model)]
     names = [layers] if isinstance(layers, str) else list(layers)
     if not names:
         raise ValueError("`layers` is empty; name at least one, or pass None.")
     for name in names:
+        if name in anatomy.repeated:
+            calls = [each for each in known if each.rpartition(":")[0] == name]
+            raise ValueError(
+                f"Model '{model.name}' calls layer {name!r} more than once. Ask for "
+                f"{' or '.join(map(repr, calls))}."
+            )
         if name not in anatomy.sizes:
             nearest = sorted(known, key=lambda other: -_likeness(str(name), other))
             raise ValueError(
@@ -144,6 +227,27 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
                 f"it has no gradient. Choose one on the way to {anatomy.logits!r}."
             )
     return list(dict.fromkeys(names))
+
+
+def _last_map(model: keras.Model) -> str:
+    """The layer that is explained if none is asked for."""
+    anatomy = anatomy_of(model)
+    last, size = anatomy.last, anatomy.sizes[anatomy.last]
+    for path, shape in anatomy.tokens.items():
+        raise ValueError(
+            f"The last feature map of model '{model.name}' is {last!r}, {size}; after "
+            f"it come tokens, as in {path!r}, {shape}, which are no places. Bring them "
+            "to their grid inside the model, keras.layers.Reshape((height, width, "
+            f"channels)) on the way to the logits, or ask for layers={last!r}."
+        )
+    if anatomy.convolutions:
+        warnings.warn(
+            f"Layer {last!r} of model '{model.name}' is explained, the last feature "
+            "map of more than one cell on all ways to the logits; convolutions come "
+            f"after it, as {anatomy.convolutions[-1]!r}. Ask for another by `layers`.",
+            stacklevel=4,
+        )
+    return last
 
 
 def _likeness(wanted: str, name: str) -> float:

@@ -17,6 +17,7 @@ from scenecam._engine.anatomy import (
     anatomy_of,
     is_relu,
     keep,
+    numbering,
     squashes,
     tap_model,
 )
@@ -60,6 +61,7 @@ class Listening:
         `watched`.
         """
         self.tape, self.watched, self.seen = tape, watched, {}
+        self.number = numbering(self.anatomy.repeated)
         self._note(PIXELS, images)
         self.tapped(images, training=False)
         seen, self.tape, self.seen = self.seen, None, {}  # keeps no tensor alive
@@ -69,10 +71,11 @@ class Listening:
         return {name: seen[name] for name in self.layers}, logits
 
     def _listen(self, call: Call) -> Any:
-        if isinstance(call.output, keras.KerasTensor):
-            return call.output  # the taps are only being put together
-        self._note(call.path, call.output)
-        if call.path == self.anatomy.logits:
+        if call.symbolic:
+            return call.output
+        path = self.number(call.path)
+        self._note(path, call.output)
+        if path == self.anatomy.logits:
             self.seen[None] = before_squashing(call)
         return (
             guide(call.output) if self.guided and is_relu(call.layer) else call.output
