@@ -1,6 +1,9 @@
 """Class folders are found in every layout, and only real class folders."""
 
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,10 @@ def test_without_a_split_both_parts_are_too_many(tmp_path):
         ("Training", "Testing"),
         ("train", "val"),
         ("train/train", "validation"),
+        ("training_set", "test_set"),
+        ("train_images", "test_images"),
+        ("training_set/training_set", "test_set/test_set"),
+        ("Train_Data", "test1"),
         ("archive/seg_train/seg_train", "archive/seg_test/seg_test"),
         ("versions/2/seg_train", "versions/2/seg_test"),
     ],
@@ -70,9 +77,78 @@ def test_a_real_test_part_is_preferred_to_a_validation_part(tmp_path):
     assert counts(folders.list_part(tmp_path, split="test")) == {"bird": 2, "cat": 2}
 
 
-def test_classes_called_train_and_test_are_classes(tmp_path):
-    write_classes(tmp_path, train=3, test=3, boat=3)
-    assert counts(folders.list_part(tmp_path)) == {"boat": 3, "test": 3, "train": 3}
+def test_a_class_called_train_is_one_beside_two_others(tmp_path):
+    write_classes(tmp_path, train=3, boat=3)
+    with pytest.raises(ValueError, match="called train are taken for parts.*rename"):
+        folders.list_part(tmp_path)
+    write_classes(tmp_path, car=3)
+    assert counts(folders.list_part(tmp_path)) == {"boat": 3, "car": 3, "train": 3}
+
+
+@pytest.mark.parametrize("split", [None, "train", "test"])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("train", "test"),
+        ("train/train", "test/test"),
+        ("training_set", "test_set", "sample"),
+        ("train_images", "test_images", "boats", "cars"),
+        ("train", "val", "test"),
+        ("train",),
+        ("train", "seg_pred"),
+    ],
+)
+def test_parts_without_class_folders_are_never_taken_for_classes(
+    tmp_path, parts, split
+):
+    write_classes(tmp_path, **dict.fromkeys(parts, 3))
+    with pytest.raises(ValueError, match="no class folders with pictures.*into a fold"):
+        folders.list_part(tmp_path, split=split)
+    if split:  # as soon as the train part has classes, it is read
+        write_classes(tmp_path / parts[0], boat=5, car=10)
+        part = folders.list_part(tmp_path, split=split)
+        assert list(part.files) == ["boat", "car"]
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no Bash")
+@pytest.mark.parametrize("named", [".", "train", "train/deeper"])
+@pytest.mark.parametrize(
+    "form, cat, dog",
+    [
+        ("{}.{}.jpg", "cat", "dog"),
+        ("{}_{}.JPG", "wild cat", "wild_dog"),
+        ("{} ({}).png", "größe", "犬"),
+        ("{}{}.jpg", "it's", "dog"),
+        ("{}-12_{}.jpg", "cat", "dog"),
+    ],
+)
+def test_the_lines_for_a_flat_folder_make_class_folders(
+    tmp_path, monkeypatch, form, cat, dog, named
+):
+    monkeypatch.chdir(tmp_path)
+    train = Path("it's a set") / ("train/deeper" if "deeper" in named else "train")
+    for number in range(10):
+        write_picture(train / form.format(cat, number), number)
+        write_picture(train / form.format(dog, number), number)
+    for number in range(5):
+        write_picture(train.parent / "test1" / f"{number}.jpg", number)
+    (train / "labels.csv").write_text("")
+    with pytest.raises(ValueError, match="say the classes") as refusal:
+        folders.list_part(Path("it's a set") / named, split="train")
+    said, *lines = str(refusal.value).split("\n")
+    assert len(lines) == 2 and f"({', '.join(sorted((cat, dog)))})" in said
+    subprocess.run(["bash", "-euc", "\n".join(lines)], check=True, capture_output=True)
+    part = folders.list_part(Path("it's a set") / named, split="train")
+    assert counts(part) == {name: 8 for name in sorted((cat, dog))}
+    assert (train / "labels.csv").is_file()
+
+
+@pytest.mark.parametrize("form", ["{1}.jpg", "IMG_{1}.jpg", "{0}.jpg"])
+def test_names_that_say_no_class_give_no_lines(tmp_path, form):
+    for number in range(10):
+        write_picture(tmp_path / "train" / form.format("ab3c45def8"[number], number))
+    with pytest.raises(ValueError, match="Put the pictures of each class"):
+        folders.list_part(tmp_path, split="train")
 
 
 @pytest.mark.parametrize(
@@ -133,6 +209,31 @@ def test_deeper_folders_belong_to_their_class_and_circles_end(tmp_path):
     assert part.files["boat"] == ["boat/0.png", "boat/1.png", "boat/sail/small/x.png"]
 
 
+def test_a_class_is_read_with_all_its_folders_wherever_its_pictures_lie(tmp_path):
+    for name, years in {"boat": ("2020", "2021/may"), "car": ("2020",)}.items():
+        for year in years:
+            write_classes(tmp_path / "set" / name, **{year: 5})
+    part = folders.list_part(tmp_path / "set")
+    assert counts(part) == {"boat": 10, "car": 5}
+    assert part.root == tmp_path / "set"
+    test = folders.list_part(tmp_path, split="test")  # a wrapping folder is one still
+    assert counts(test) == {"boat": 2, "car": 1}
+    before = folders.fingerprint(part)
+    write_picture(tmp_path / "set" / "boat" / "itself.png")
+    again = folders.list_part(tmp_path / "set")
+    assert sorted([*part.files["boat"], "boat/itself.png"]) == again.files["boat"]
+    assert folders.fingerprint(again) != before
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("train",)])
+def test_folders_that_hold_parts_are_no_classes(tmp_path, parts):
+    for name in ("images", "masks"):
+        for part in parts:
+            write_classes(tmp_path / name / part, boat=2, car=2)
+    with pytest.raises(ValueError, match="no class folders with pictures"):
+        folders.list_part(tmp_path, split="train")
+
+
 def test_linked_class_folders_are_followed(tmp_path):
     write_classes(tmp_path / "far", boat=3)
     write_classes(tmp_path / "set", car=2)
@@ -161,10 +262,18 @@ def test_the_test_part_has_the_labels_of_the_train_part(tmp_path):
 
 
 def test_a_class_missing_in_the_test_part_is_named(tmp_path):
-    write_classes(tmp_path / "train", boat=2, car=2)
-    write_classes(tmp_path / "test", car=1)
-    with pytest.raises(ValueError, match="test.*boat holds no pictures"):
+    write_classes(tmp_path / "train", boat=2, car=2, sea=2)
+    write_classes(tmp_path / "test", car=1, sea=1)
+    with pytest.raises(ValueError) as refusal:
         folders.list_part(tmp_path, split="test")
+    found = re.search("(.*) has no .* 'boat', which (.*) has. Put", str(refusal.value))
+    assert found.groups() == (f"{tmp_path / 'test'}", f"{tmp_path / 'train'}")
+    assert f"pictures into {tmp_path / 'test' / 'boat'}, or" in str(refusal.value)
+    chosen = folders.list_part(tmp_path, split="test", class_names=["car", "sea"])
+    assert counts(chosen) == {"car": 1, "sea": 1}
+    write_classes(tmp_path / "test", boat=1)
+    part = folders.list_part(tmp_path, split="test")
+    assert counts(part) == {"boat": 1, "car": 1, "sea": 1}
 
 
 def test_no_such_folder_and_a_file(tmp_path, monkeypatch):

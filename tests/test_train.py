@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -189,6 +190,23 @@ def test_bad_pictures_are_named_and_bad_folders_refused(tmp_path, capsys):
     assert "invalid choice: 'resnt'" in capsys.readouterr().err
     assert scenecam(*words, out) == 0
     assert "torn.png" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no Bash")
+def test_a_flat_folder_trains_once_the_lines_were_run(tmp_path, capsys):
+    for part, names in (("train", ("cat.", "dog.")), ("test", ("",))):
+        (tmp_path / "set" / part).mkdir(parents=True)
+        for number in range(8):
+            for name in names:
+                image = Image.new("RGB", (12, 12), (10 * number, len(name), 0))
+                image.save(tmp_path / "set" / part / f"{name}{number}.jpg")
+    out = tmp_path / "x.keras"
+    words = ("train", tmp_path / "set", *TINY, "--epochs", 1, "--out", out)
+    assert scenecam(*words) == 2 and not out.exists()
+    lines = capsys.readouterr().err.partition("in Bash:\n")[2]
+    subprocess.run(["bash", "-euc", lines], check=True)
+    assert scenecam(*words) == 0
+    assert card_of(out)["class_names"] == ["cat", "dog"]
 
 
 def test_a_temperature_changes_how_sure_it_is_and_nothing_else(rng):

@@ -49,7 +49,8 @@ def load_folder(
     path : str or path-like
         A folder of class folders; or, in the layout of the public archive, the folder
         above ``seg_train/seg_train/<class>`` and ``seg_test/seg_test/<class>``, or any
-        level of it. ``train`` and ``test`` (or ``val``) do as well, doubled or not.
+        level of it. ``train`` and ``test`` (or ``val``, ``test_set``, ``test_images``)
+        do as well, doubled or not. A class folder is read with all folders in it.
     size : int or (int, int)
         Height and width of the pictures, as in `images.read_image`.
     split : {"train", "test"}, optional

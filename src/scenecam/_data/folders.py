@@ -1,7 +1,9 @@
 """Find class folders and their pictures on disk, without opening a picture.
 
 Knows the layout of the public archive (``seg_train/seg_train/<class>``), the usual
-names of a train and a test part, and what lies in folders without being a picture.
+names of a train and a test part, and what lies in folders without being a picture. A
+class folder is read with all the folders in it; a folder called like a part is a class
+only if it is the only such one, and stands beside two or more others.
 """
 
 from __future__ import annotations
@@ -9,6 +11,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +27,25 @@ PICTURE_SUFFIXES = tuple(
     ".heic .heif .avif .jp2 .psd .svg".split()
 )
 
-# What the two parts are called, in the public archive and elsewhere.
+# What the two parts are called, in the public archive and elsewhere, the best first.
 PARTS = {
-    "train": ("seg_train", "train", "training"),
-    "test": ("seg_test", "test", "testing", "valid", "val", "validation"),
+    "train": ("train", "training"),
+    "test": ("test", "testing", "valid", "val", "validation"),
 }
-PART_OF = {name: part for part, names in PARTS.items() for name in names}
+FORMS = "seg_{} {} {}_set {}set {}_images {}_data {}1".split()
+PART_OF = {
+    form.format(name): part
+    for part, names in PARTS.items()
+    for name in names
+    for form in FORMS
+}
+
+# Names that say the class, as in cat.0.jpg and sea_12.jpg, and Bash that goes by them.
+LABELLED = re.compile(r"([^\W\d_][^\d(]*?)[._ -]?[\d(]")
+MAKE_FOLDERS = (
+    "for f in {}; do d=${{f%%[0-9(]*}}; d=${{d%[._ -]}}; "
+    'mkdir -p "$d" && mv "$f" "$d"; done'
+)
 
 # The share of every class that is set aside where a folder has no test part of its own.
 TEST_SHARE = 0.2
@@ -49,10 +68,16 @@ def list_part(path, *, split=None, class_names=None) -> Part:
     whole = roots.get("all")
     root = whole or roots[split]
     files = {}
-    for name in _class_names(root, whole or roots["train"], class_names):
-        files[name] = list_pictures(root, name) if (root / name).is_dir() else []
+    train = whole or roots["train"]
+    for name in _class_names(root, train, class_names):
+        place = shown_path(root / name)
+        if not (root / name).is_dir():
+            what = f"{shown_path(root)} has no folder for the class {name!r}"
+            what += f", which {shown_path(train)} has. Put pictures into {place}"
+            raise ValueError(f"{what}, or give the class_names that both parts have.")
+        files[name] = list_pictures(root, name)
         if not files[name]:
-            what = f"the class folder {shown_path(root / name)} holds no pictures"
+            what = f"the class folder {place} holds no pictures"
             raise ValueError(f"{what}. Put some there, or remove the folder.")
     if split is None or whole is None:
         return Part(root, files, split or "all")
@@ -67,7 +92,7 @@ def find_roots(path) -> dict[str, Path]:
     class folders with pictures.
     """
     path = Path(os.path.abspath(path))
-    above = [at.parent for at in (path, path.parent) if at.name.lower() in PART_OF]
+    above = [at.parent for at in (path, path.parent) if _is_part(at)]
     for place in (path, *above):
         parts = _named_parts(place)
         if len(parts) == len(PARTS):
@@ -75,18 +100,30 @@ def find_roots(path) -> dict[str, Path]:
     root = class_root(path)
     if root is None:
         inner = _subfolders(path)
-        if len(inner) == 1 and inner[0].name.lower() not in PART_OF:
+        if len(inner) == 1 and not _is_part(inner[0]):
             return find_roots(inner[0])
         root = next(iter(_named_parts(path).values()), None)
     return {"all": root} if root else {}
 
 
 def class_root(folder: Path, depth: int = MAX_DEPTH) -> Path | None:
-    """Go down through doubled and wrapping folders to the one with class folders."""
+    """Go down through doubled and wrapping folders to the one with class folders.
+
+    Of several folders without pictures of their own, what they hold at any depth
+    counts; but folders that hold parts are sets, not classes.
+    """
     inner = _subfolders(folder)
-    if any(_has_pictures(sub) for sub in inner):
+    parts = [*filter(_is_part, inner)]
+    if len(inner) == 1 and (parts or not _has_pictures(inner[0])):
+        return class_root(inner[0], depth - 1) if depth else None
+    if len(parts) > 1 or (parts and len(inner) < 3):
+        return None
+    if any(map(_has_pictures, inner)):
         return folder
-    return class_root(inner[0], depth - 1) if len(inner) == 1 and depth else None
+    within = itertools.chain.from_iterable(map(_subfolders, inner))
+    if parts or any(map(_is_part, within)):
+        return None
+    return folder if any(any(_walk(sub)) for sub in inner) else None
 
 
 def choose(files: dict[str, list[str]], count: int | None) -> dict[str, list[str]]:
@@ -120,18 +157,10 @@ def list_pictures(folder: Path, inside: str = "") -> list[str]:
 
     Raises ValueError for a folder that cannot be read.
     """
-    found, seen = [], set()
-    start = len(os.path.join(folder, ""))
-    top = os.path.join(folder, inside)
-    for place, inner, files in os.walk(top, onerror=_refuse, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            inner.clear()  # a link that leads in a circle
-            continue
-        seen.add(real)
-        inner[:] = [name for name in inner if not _is_hidden(name)]
+    found, start = [], len(os.path.join(folder, ""))
+    for place, names in _walk(os.path.join(folder, inside)):
         before = os.path.join(place, "")[start:]
-        found += [before + name for name in files if _is_picture_name(name)]
+        found += [before + name for name in names]
     return sorted(found)
 
 
@@ -146,14 +175,33 @@ def _roots(path, split) -> dict[str, Path]:
         return {"all": own}  # the very folder that was named, whatever lies beside it
     roots = find_roots(path)
     if not roots:
-        remedy = "Put the pictures of each class into a folder of its name."
-        if _has_pictures(path):
-            remedy = "It has pictures itself: name the folder above it."
-        raise ValueError(f"{shown} has no class folders with pictures. {remedy}")
+        what = f"{shown} has no class folders with pictures"
+        raise ValueError(f"{what}. {_way_to_classes(path)}")
     if split is None and "all" not in roots:
         remedy = "Choose with split='train' or split='test', or name one of them."
         raise ValueError(f"{shown} holds a train part and a test part. {remedy}")
     return roots
+
+
+def _way_to_classes(path) -> str:
+    """Say how the pictures in a folder without class folders get some."""
+    for place, names in sorted(_walk(path), key=lambda found: -len(found[1])):
+        labels = Counter(found[1] for found in map(LABELLED.match, names) if found)
+        if labels.total() == len(names) and len(labels) > 1 < min(labels.values()):
+            what = f"The names in {shown_path(place)} say the classes"
+            files = sorted({"*" + os.path.splitext(name)[1] for name in names})
+            lines = MAKE_FOLDERS.format(" ".join(files))
+            lines = f"cd {shlex.quote(shown_path(place))}\n  {lines}"
+            what += f" ({', '.join(sorted(labels))})"
+            return f"{what}. Make folders of them, in Bash:\n  {lines}"
+    above = Path(os.path.abspath(path)).parent
+    if _has_pictures(path) and class_root(above) == above:
+        return "It has pictures itself: name the folder above it."
+    remedy = "Put the pictures of each class into a folder of its name."
+    if parts := [sub.name for sub in _subfolders(path) if _is_part(sub)]:
+        what = f"Folders called {', '.join(parts)} are taken for parts, not for classes"
+        remedy = f"{what}. {remedy[:-1]} in them, or rename what is a class."
+    return remedy
 
 
 def _named_parts(folder: Path) -> dict[str, Path]:
@@ -213,8 +261,26 @@ def _subfolders(folder) -> list[Path]:
     return [Path(folder, name) for name in names if not _is_hidden(name)]
 
 
+def _is_part(folder: Path) -> bool:
+    return folder.name.lower() in PART_OF
+
+
 def _has_pictures(folder) -> bool:
     return any(map(_is_picture_name, _look(folder)[1]))
+
+
+def _walk(top) -> Iterator[tuple[str, list[str]]]:
+    """Iterate over the folders in a folder, and it, that have pictures: their names."""
+    seen = set()
+    for place, inner, files in os.walk(top, onerror=_refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            inner.clear()  # a link that leads in a circle
+            continue
+        seen.add(real)
+        inner[:] = [name for name in inner if not _is_hidden(name)]
+        if names := [name for name in files if _is_picture_name(name)]:
+            yield place, names
 
 
 def _look(folder) -> tuple[list[str], list[str]]:
