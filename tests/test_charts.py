@@ -157,6 +157,29 @@ def test_confusion_cells_on_request(cells, first):
     )
 
 
+@pytest.mark.parametrize("classes", [31, 32, 300])
+def test_of_many_classes_those_with_most_mistakes_stand_alone(rng, classes):
+    right = np.diag(rng.integers(0, 9, classes))
+    matrix = rng.poisson(0.02, (classes, classes)) + right
+    ax = charts.confusion_matrix(matrix, [*map(str, range(classes))], cells="count")
+    cells = [int(text.get_text().replace(",", "")) for text in ax.texts]
+    found = np.reshape(cells, (31, 31))
+    *alone, last = (text.get_text() for text in ax.get_yticklabels())
+    if classes == 31:
+        assert last == "30" and (found == matrix).all()
+        return
+    assert last == f"{classes - 30} other classes"
+    alone = np.array(alone, int)
+    assert (np.diff(alone) > 0).all()
+    assert (found[:30, :30] == matrix[alone][:, alone]).all()
+    wrong = matrix - np.diag(matrix.diagonal())
+    mistakes = wrong.sum(axis=0) + wrong.sum(axis=1)
+    assert mistakes[alone].min() >= np.delete(mistakes, alone).max()
+    for axis in (0, 1):
+        assert (found.sum(axis=axis)[:30] == matrix.sum(axis=axis)[alone]).all()
+    assert found.sum() == matrix.sum()
+
+
 def test_class_scores_draw_the_table_and_nothing_of_its_summary():
     ax = charts.class_scores(TABLE)
     widths = np.array([bar.get_width() for bar in ax.patches]).reshape(3, 6)

@@ -117,11 +117,18 @@ def gradient_norms(norms: Curves, *, ax: Ax = None) -> Axes:
 
 
 def confusion_matrix(
-    matrix: ndarray, class_names: Names, *, cells: str = "both", ax: Ax = None
+    matrix: ndarray,
+    class_names: Names,
+    *,
+    cells: str = "both",
+    most: int = 30,
+    ax: Ax = None,
 ) -> Axes:
     """Confusion matrix: row = true class, column = predicted class.
 
-    The colour is the share of the row, so that rare and frequent classes compare.
+    The colour is the share of the row, so that rare and frequent classes compare. Of
+    many classes, those with the most mistakes have a row and a column of their own; the
+    others share the last ones, so that every row still holds all pictures of its class.
 
     Parameters
     ----------
@@ -132,6 +139,8 @@ def confusion_matrix(
     cells : {"both", "count", "percent"}
         What stands in a cell: the pictures, their percentage of the row, or both;
         ValueError for another word.
+    most : int
+        How many classes stand alone, where there are more than one more.
     ax
         Where to draw.
     """
@@ -142,22 +151,38 @@ def confusion_matrix(
     patterns = {"both": "{0:,}\n{1:.0%}", "count": "{0:,}", "percent": "{1:.0%}"}
     if cells not in patterns:
         raise ValueError(f"`cells` must be one of {[*patterns]}; received {cells!r}.")
+    if k > most + 1:
+        matrix, class_names = _merge_others(matrix, class_names, most)
     ax = _style.axes_or_new(ax, 5.8, 5)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     text = np.vectorize(patterns[cells].format, otypes=[object])(matrix, share)
     look = {"cmap": "Blues", "vmin": 0, "vmax": 1, "square": True, "linewidths": 1}
+    # Ours follow; seaborn would ask a renderer of the figure's size about each label.
+    look |= dict.fromkeys(("xticklabels", "yticklabels"), False)
     font = {"fontsize": 9, "linespacing": 1.1}
     bar = {"label": "share of the true class", "shrink": 0.8}
     sns.heatmap(share, annot=text, fmt="", annot_kws=font, cbar_kws=bar, ax=ax, **look)
     # seaborn's own choice of text colour is too faint on middle blues.
     for cell, value in zip(ax.texts, share.flat, strict=True):
         cell.set_color("white" if value > 0.71 else "black")
-    places = np.arange(k) + 0.5
+    places = np.arange(len(class_names)) + 0.5
     ax.set_xticks(places, class_names, rotation=35, ha="right", rotation_mode="anchor")
     ax.set_yticks(places, class_names, rotation=0)
     ax.set(xlabel="predicted class", ylabel="true class")
     ax.tick_params(length=0, labelsize=10)
     return ax
+
+
+def _merge_others(matrix: ndarray, class_names: Names, most: int):
+    """Add up all classes but the `most` that are confused most, as a last one."""
+    mistakes = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
+    alone = np.sort(np.argsort(-mistakes, kind="stable")[:most])
+    group = np.full(len(matrix), most)
+    group[alone] = np.arange(most)
+    merged = np.zeros((most + 1, most + 1), matrix.dtype)
+    np.add.at(merged, (group[:, None], group), matrix)
+    others = f"{len(matrix) - most:,} other classes"
+    return merged, [*(class_names[c] for c in alone), others]
 
 
 def class_scores(table: Table, *, ax: Ax = None) -> Axes:

@@ -7,7 +7,7 @@ import os
 import warnings
 from pathlib import Path
 
-from scenecam_cli.terminal import counted, names
+from scenecam_cli.terminal import counted, names, without_notes
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, part: str) -> None:
@@ -46,9 +46,12 @@ def load_pictures(arguments: argparse.Namespace, size):
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
             )
+    with without_notes():
+        from scenecam._models.weights import listed
+
     print(
         f"{counted(len(pictures), 'picture')} of {len(pictures.class_names)} classes "
-        f"(part {arguments.part}): {', '.join(pictures.class_names)}",
+        f"(part {arguments.part}): {listed(pictures.class_names)}",
         flush=True,
     )
     return pictures, skipped

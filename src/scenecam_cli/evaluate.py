@@ -9,7 +9,7 @@ what is written:
                  every class, calibration error, confusions
   report.json    the same numbers, not rounded
   confusion.csv  the confusion matrix: row = true class, column = predicted class
-  confusion.png  the same as a figure
+  confusion.png  the same as a figure; of many classes, the 30 with most mistakes
   mistakes.csv   the pictures named wrongly, the surest mistake first
 
 examples:
@@ -87,11 +87,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _match_classes(wanted: Sequence[str], known: Sequence[str]) -> list[int]:
     """Find the classes of a folder among those of a network, by name."""
+    from scenecam._models.weights import listed
+
     strange = [name for name in wanted if name not in known]
     if strange:
         raise ValueError(
             f"the network does not know the class{'es' * (len(strange) > 1)} "
-            f"{', '.join(map(repr, strange))}; it knows {', '.join(known)}. Leave "
+            f"{listed([*map(repr, strange)])}; it knows {listed(known)}. Leave "
             "class folders out with --classes, or name its classes with --class-names."
         )
     return [known.index(name) for name in wanted]
@@ -196,10 +198,11 @@ def _figure(matrix, class_names: Sequence[str]) -> bytes:
 
     # A figure of its own, without pyplot, which would keep it; about as many inches as
     # the cells need.
-    side = max(5.0, 0.85 * len(class_names))
+    few = len(class_names) <= 20
+    side = max(5.0, 0.85 * len(class_names)) if few else 16
     figure = Figure(figsize=(side * 1.16, side), layout="constrained", dpi=150)
-    cells = "both" if len(class_names) <= 20 else "count"
+    cells = "both" if few else "count"
     charts.confusion_matrix(matrix, class_names, cells=cells, ax=figure.add_subplot())
     data = io.BytesIO()
-    figure.savefig(data, format="png", facecolor="white")
+    figure.savefig(data, format="png", facecolor="white", bbox_inches="tight")
     return data.getvalue()
