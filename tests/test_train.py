@@ -192,6 +192,27 @@ def test_bad_pictures_are_named_and_bad_folders_refused(tmp_path, capsys):
     assert "torn.png" in capsys.readouterr().err
 
 
+def test_unequal_classes_are_weighed_on_request(tmp_path, capsys):
+    for name, count in (("many", 40), ("few", 8)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(count):
+            image = Image.new("RGB", (12, 12), (5 * number, 9 * len(name), 0))
+            image.save(tmp_path / "set" / name / f"{number}.png")
+    out = tmp_path / "x.keras"
+    words = ("train", tmp_path / "set", *TINY, "--epochs", 1, "--out", out)
+    assert scenecam(*words) == 0
+    said = "'many' has 29 pictures to learn from, 'few' has 5; with --balance"
+    assert said in capsys.readouterr().out
+    assert scenecam(*words, "--balance", "--resume") == 2
+    assert "made with other pictures or options" in capsys.readouterr().err
+    assert scenecam(*words, "--balance", "--overwrite") == 0
+    assert "--balance" not in capsys.readouterr().out
+    card = card_of(out)
+    assert card["recipe"]["phases"][0][2]["balance"] and card["settings"]["balance"]
+    assert scenecam(*words, "--balance", "--resume") == 0
+    assert "Nothing is left" in capsys.readouterr().out
+
+
 @pytest.mark.skipif(not shutil.which("bash"), reason="no Bash")
 def test_a_flat_folder_trains_once_the_lines_were_run(tmp_path, capsys):
     for part, names in (("train", ("cat.", "dog.")), ("test", ("",))):

@@ -436,6 +436,99 @@ def test_teachers_see_the_same_pictures_and_give_the_labels():
     assert {tuple(row) for row in np.asarray(labels)} <= {tuple(r) for r in one_hot}
 
 
+# ---- Classes of unequal size
+
+
+def unequal(*counts):
+    """So many pictures of each of three classes."""
+    whole = coloured(3 * max(counts))
+    chosen = [np.flatnonzero(whole.labels == c)[:n] for c, n in enumerate(counts)]
+    return whole[np.sort(np.concatenate(chosen))]
+
+
+def smoothed(targets, share):
+    return targets * (1 - share) + share / 3
+
+
+@pytest.mark.parametrize("taught", [False, True])
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_a_balanced_loss_is_the_weighted_cross_entropy(taught, share):
+    """One step of all pictures: its loss is that of the weights before it."""
+    train, valid, model = unequal(20, 6, 4), unequal(5, 7, 2), network()
+    teachers = [network(seed=1)] if taught else []
+    before = [models.predict_logits(model, s.images) for s in (train, valid)]
+    once = {"epochs": 1, "batch_size": 30, "learning_rate": 0.0, "augment": False}
+    options = once | {"label_smoothing": share, "teachers": teachers, "verbose": 0}
+    history = training.fit(model, train, valid, balance=True, **options)
+    weights = 30 / (3 * np.array([20, 6, 4]))
+    targets = [np.eye(3)[scenes.labels] for scenes in (train, valid)]
+    if taught:
+        targets[0] = models.predict(teachers[0], train.images)
+    for labels, target, z, part in (
+        (train.labels, targets[0], before[0].astype(float), ""),
+        (valid.labels, targets[1], before[1].astype(float), "val_"),
+    ):
+        logs = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        each = -(smoothed(target, share) * logs).sum(axis=1)
+        expected = np.mean(weights[labels] * each)
+        assert history[f"{part}loss"] == [pytest.approx(expected, rel=1e-5)]
+        right = (z.argmax(axis=1) == target.argmax(axis=1)).mean()
+        assert history[f"{part}accuracy"] == [pytest.approx(right, rel=1e-6)]
+    assert np.bincount(train.labels, weights[train.labels]) == pytest.approx([10] * 3)
+
+
+def test_weights_that_are_all_equal_change_nothing(straight):
+    balanced, options = network(), {"schedule": "cosine", "weight_decay": 0.01}
+    history = fit(balanced, epochs=4, balance=True, **options)
+    assert without_times(history) == without_times(straight[1])
+    same(balanced, straight[0])
+
+
+def test_a_class_without_pictures_has_no_part_in_the_weights():
+    scenes = unequal(9, 3, 0)
+    weights = batches.class_weights(scenes, 5)
+    np.testing.assert_allclose(weights, [12 / 18, 2, 1, 1, 1])
+    assert weights.dtype == np.float32
+
+
+def test_a_balanced_run_that_was_cut_goes_on_the_same(tmp_path, monkeypatch):
+    sets = unequal(20, 6, 4), unequal(5, 7, 2)
+    options = {"epochs": 3, "batch_size": 8, "balance": True, "verbose": 0}
+    whole = network()
+    history = training.fit(whole, *sets, **options)
+    save = state.Run.save
+
+    def save_and_die(self):
+        save(self)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state.Run, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(network(), *sets, folder=tmp_path, **options)
+    options |= {"folder": tmp_path, "resume": True}
+    resumed = network(seed=99)
+    again = training.fit(resumed, *sets, **options)
+    assert without_times(again) == without_times(history)
+    same(resumed, whole)
+    with (
+        pytest.warns(training.UnequalClasses),
+        pytest.raises(ValueError, match=r"other settings \(balance\)"),
+    ):
+        training.fit(network(), *sets, **options | {"balance": False})
+
+
+def test_unequal_classes_get_a_sentence_that_can_be_followed():
+    options = {"epochs": 1, "verbose": 0}
+    words = "'top' has 13 pictures to learn from, 'bottom' has 4. Set balance=True"
+    with pytest.warns(training.UnequalClasses, match=words):
+        training.fit(network(), unequal(13, 6, 4), coloured(6), **options)
+    # Any warning would fail this test.
+    training.fit(network(), unequal(13, 6, 4), coloured(6), balance=True, **options)
+    assert training.unequal_classes(unequal(12, 6, 4)) is None
+    assert training.unequal_classes(unequal(12, 0, 0)) is None
+
+
 def test_a_teacher_of_another_size_is_refused():
     other = models.plain_cnn((2 * SIDE, SIDE, 3), num_classes=3, widths=(6,), units=8)
     with pytest.raises(ValueError, match="a teacher takes pictures of"):

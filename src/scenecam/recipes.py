@@ -82,6 +82,7 @@ def default_recipe(
     epochs: int = 40,
     batch_size: int | None = None,
     valid: float = 0.1,
+    balance: bool = False,
 ) -> dict:
     """Give a recipe for any set of pictures.
 
@@ -98,6 +99,8 @@ def default_recipe(
         Pictures per step; 64, or fewer where an epoch would have less than 16 steps.
     valid : float
         Share of the pictures that is set aside.
+    balance : bool
+        As in `training.Settings`.
 
     Raises
     ------
@@ -116,6 +119,8 @@ def default_recipe(
     small = round(size * share)
     early = epochs * 3 // 4 if SMALLEST_SIDE <= small < size else 0
     first = {"epochs": early, "learning_rate": rate, "batch_size": batch_size}
+    if balance:
+        first["balance"] = True
     last = {**first, "epochs": epochs - early}
     if early:
         last["learning_rate"] /= 2

@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import functools
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -22,6 +23,13 @@ from scenecam._training.batches import BRIGHTNESS as BRIGHTNESS
 from scenecam._training.batches import CROP_AREA as CROP_AREA
 from scenecam._training.batches import SATURATION as SATURATION
 from scenecam.scenes import SceneSet
+
+# How many times the smallest class the largest may have before a word is said.
+UNEQUAL = 3
+
+
+class UnequalClasses(UserWarning):
+    """Some classes have many more pictures to learn from than others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +56,10 @@ class Settings:
         back about 500 steps. If not 0, the average is what is validated and returned.
     augment : bool
         Whether training pictures are cropped, mirrored and recoloured at random.
+    balance : bool
+        Whether each class counts the same in the losses, however many pictures it has:
+        a picture's weight is n / (classes * pictures of its class), n being all of
+        `train`. Accuracies stay shares of the pictures.
     keep : {"best", "last"}
         The epoch whose weights stay: that of the lowest validation loss, or the last.
         A network that learns from teachers grows more certain than the labels bear out,
@@ -69,6 +81,7 @@ class Settings:
     weight_decay: float = 0.0
     averaging: float = 0.0
     augment: bool = True
+    balance: bool = False
     patience: int = 15
     keep: str = "best"
     seed: int = 0
@@ -131,18 +144,30 @@ def fit(
     -------
     dict of str to list of float
         ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy`` (shares in [0, 1]) and
-        ``seconds``, one number per epoch. The losses contain the label smoothing.
+        ``seconds``, one number per epoch. The losses contain the label smoothing, and
+        the weights of balanced classes.
 
     Raises
     ------
     TypeError, ValueError
         If there is no such setting; if a setting, the labels or a state to resume from
         does not fit, or the loss grows beyond all numbers.
+
+    Warns
+    -----
+    UnequalClasses
+        If the largest class of `train` has more than three times the pictures of the
+        smallest, and `balance` is not set.
     """
     _check_names(changes)
     settings = dataclasses.replace(settings or Settings(), **changes)
     ends = _ends(model, train)
     _check_fit({"train": train, "valid": valid}, model, *teachers)
+    if settings.balance:
+        ends["weights"] = batches.class_weights(train, ends["num_classes"])
+    elif unequal := unequal_classes(train):
+        remedy = "Set balance=True to weigh them alike"
+        warnings.warn(f"{unequal}. {remedy}.", UnequalClasses, stacklevel=2)
     reporter = reporters.make_reporter(verbose, [1] * settings.epochs, len(train))
     steps = batches.steps_per_epoch(train, settings.batch_size)
     model.compile(
@@ -175,6 +200,16 @@ def fit(
         )
     run.finish()
     return run.history
+
+
+def unequal_classes(scenes: SceneSet) -> str | None:
+    """Say which class has over three times the pictures of which, or None if none."""
+    counts = {name: number for name, number in scenes.counts().items() if number}
+    few, many = min(counts, key=counts.get), max(counts, key=counts.get)
+    if counts[many] <= UNEQUAL * counts[few]:
+        return None
+    most, least = f"{counts[many]:,} pictures", f"{counts[few]:,}"
+    return f"the class {many!r} has {most} to learn from, {few!r} has {least}"
 
 
 def renew_statistics(

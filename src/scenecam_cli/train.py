@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 from scenecam import __version__
@@ -70,6 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="0..1",
         help="share of the pictures set aside to choose the epoch (default: 0.1)",
     )
+    add(
+        "--balance",
+        action="store_true",
+        help="let each class count the same, however many pictures it has",
+    )
     class_folders.add_arguments(parser, part="train")
     again = parser.add_mutually_exclusive_group()
     again.add_argument(
@@ -110,11 +116,13 @@ def _train(pictures, out: Path, arguments: argparse.Namespace) -> dict:
     from scenecam_cli import run_folder
 
     with terminal.without_notes():
-        from scenecam import models, recipes
+        from scenecam import models, recipes, training
 
-    names = ("builder", "size", "epochs", "batch_size", "valid")
+    names = ("builder", "size", "epochs", "batch_size", "valid", "balance")
     options = {name: getattr(arguments, name) for name in names}
     train, valid = _split(pictures, arguments.valid, arguments.seed)
+    if (unequal := training.unequal_classes(train)) and not arguments.balance:
+        print(f"{unequal}; with --balance each class counts the same.", flush=True)
     digest = recipes.checksum(pictures)
     recipe = recipes.default_recipe(**options, pictures=len(train))
     settings = {
@@ -131,7 +139,8 @@ def _train(pictures, out: Path, arguments: argparse.Namespace) -> dict:
         shutil.rmtree(folder, ignore_errors=True)
         return card
     folder.mkdir(parents=True, exist_ok=True)
-    with run_folder.locked(folder):
+    with run_folder.locked(folder), warnings.catch_warnings():
+        warnings.simplefilter("ignore", training.UnequalClasses)  # said above
         _begin(out, folder, settings, resume=resume)
         model, history = recipes.follow(
             recipe, train, valid, seed=arguments.seed, folder=folder, resume=resume
@@ -231,5 +240,7 @@ def _finished(out: Path, settings: dict) -> dict | None:
             return None
     except (OSError, ValueError):
         return None
-    made = {**card.get("settings", {}), "scenecam": settings["scenecam"]}
+    version = settings["scenecam"]
+    # Before there was --balance, no card spoke of it.
+    made = {"balance": False, **card.get("settings", {}), "scenecam": version}
     return card if made == settings else None

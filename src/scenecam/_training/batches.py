@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import tensorflow as tf
+from sklearn.utils.class_weight import compute_class_weight
 
 from scenecam.scenes import SceneSet
 
@@ -27,12 +28,28 @@ def steps_per_epoch(scenes: SceneSet, batch_size: int) -> int:
     return len(scenes) // batch_size or 1
 
 
-def training_batches(scenes, settings, *, size, num_classes, teachers=(), epoch=0):
+def class_weights(scenes: SceneSet, num_classes: int) -> np.ndarray:
+    """Give the weight of each class, float32: pictures / (classes * its pictures).
+
+    So all classes weigh the same together, and a picture 1 on average. A class without
+    pictures weighs 1, and does not count.
+    """
+    present, weights = np.unique(scenes.labels), np.ones(num_classes, np.float32)
+    weights[present] = compute_class_weight(
+        "balanced", classes=present, y=scenes.labels
+    )
+    return weights
+
+
+def training_batches(
+    scenes, settings, *, size, num_classes, weights=None, teachers=(), epoch=0
+):
     """Give endless batches in a random order, from the start of an epoch on.
 
     A batch is (images, labels): float32 grey levels in [0, 255], (b, *size, 3), and
-    one-hot float32 (b, num_classes). Pictures may be a memory map: only those of the
-    next batches are read. Of the `training.Settings` the `batch_size`, `augment` and
+    one-hot float32 (b, num_classes); with `weights`, one of each class, those of the
+    labels follow. Pictures may be a memory map: only those of the next batches are
+    read. Of the `training.Settings` the `batch_size`, `augment` and
     `seed` count; with the numbers of epoch and step the seed decides all in a batch.
 
     If there are `teachers`, networks that take this `size` and end in logits of these
@@ -55,16 +72,17 @@ def training_batches(scenes, settings, *, size, num_classes, teachers=(), epoch=
 
     def prepare(images, labels, key):
         images = (augment if settings.augment else _resize)(images, size, key)
+        targets = tf.one_hot(labels, num_classes)
         if teachers:
             answers = [tf.nn.softmax(t(images, training=False)) for t in teachers]
-            return images, tf.add_n(answers) / len(teachers)
-        return images, tf.one_hot(labels, num_classes)
+            targets = tf.add_n(answers) / len(teachers)
+        return images, targets, *_weighed(labels, weights)
 
     count, key = min(batch_size, len(scenes)), tf.TensorSpec((2,), tf.int64)
     return _stream(read, prepare, scenes, count, key)
 
 
-def validation_batches(scenes, *, size, num_classes, batch_size=128):
+def validation_batches(scenes, *, size, num_classes, weights=None, batch_size=128):
     """Give every picture once, in order, unchanged; the last batch may be smaller."""
     starts = range(0, len(scenes), batch_size)
 
@@ -74,7 +92,8 @@ def validation_batches(scenes, *, size, num_classes, batch_size=128):
             yield scenes.images[part], scenes.labels[part]
 
     def prepare(images, labels):
-        return _resize(images, size), tf.one_hot(labels, num_classes)
+        targets = tf.one_hot(labels, num_classes)
+        return _resize(images, size), targets, *_weighed(labels, weights)
 
     dataset = _stream(read, prepare, scenes, None)
     # Keras asks a data set for its length to know how many steps to run.
@@ -127,6 +146,10 @@ def _stream(read, prepare, scenes, count, *more) -> tf.data.Dataset:
     dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
     # One batch at a time: its operations already use every core.
     return dataset.map(prepare).prefetch(2)
+
+
+def _weighed(labels, weights):
+    return () if weights is None else (tf.gather(weights, labels),)
 
 
 def _resize(images, size, key=None):
