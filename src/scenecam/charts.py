@@ -20,6 +20,8 @@ from scenecam.evaluation import Table
 Curves = Mapping[str, Sequence[float]]  # what was measured -> its values
 Class = int | None  # its index, if it is known
 
+ALONE = 30  # the most classes that a confusion matrix can show one by one
+
 
 def class_pie(labels: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
     """Share of every class as a pie: is the set balanced, at a glance.
@@ -117,18 +119,13 @@ def gradient_norms(norms: Curves, *, ax: Ax = None) -> Axes:
 
 
 def confusion_matrix(
-    matrix: ndarray,
-    class_names: Names,
-    *,
-    cells: str = "both",
-    most: int = 30,
-    ax: Ax = None,
+    matrix: ndarray, class_names: Names, *, cells: str = "both", ax: Ax = None
 ) -> Axes:
     """Confusion matrix: row = true class, column = predicted class.
 
     The colour is the share of the row, so that rare and frequent classes compare. Of
-    many classes, those with the most mistakes have a row and a column of their own; the
-    others share the last ones, so that every row still holds all pictures of its class.
+    many classes, the 30 with the most mistakes have a row and a column of their own;
+    the others share the last ones, so that a row still holds all pictures of its class.
 
     Parameters
     ----------
@@ -139,8 +136,6 @@ def confusion_matrix(
     cells : {"both", "count", "percent"}
         What stands in a cell: the pictures, their percentage of the row, or both;
         ValueError for another word.
-    most : int
-        How many classes stand alone, where there are more than one more.
     ax
         Where to draw.
     """
@@ -151,8 +146,8 @@ def confusion_matrix(
     patterns = {"both": "{0:,}\n{1:.0%}", "count": "{0:,}", "percent": "{1:.0%}"}
     if cells not in patterns:
         raise ValueError(f"`cells` must be one of {[*patterns]}; received {cells!r}.")
-    if k > most + 1:
-        matrix, class_names = _merge_others(matrix, class_names, most)
+    if k > ALONE + 1:
+        matrix, class_names = _merge_others(matrix, class_names)
     ax = _style.axes_or_new(ax, 5.8, 5)
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     text = np.vectorize(patterns[cells].format, otypes=[object])(matrix, share)
@@ -173,15 +168,15 @@ def confusion_matrix(
     return ax
 
 
-def _merge_others(matrix: ndarray, class_names: Names, most: int):
-    """Add up all classes but the `most` that are confused most, as a last one."""
+def _merge_others(matrix: ndarray, class_names: Names):
+    """Add up all classes but the `ALONE` that are confused most, as a last one."""
     mistakes = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
-    alone = np.sort(np.argsort(-mistakes, kind="stable")[:most])
-    group = np.full(len(matrix), most)
-    group[alone] = np.arange(most)
-    merged = np.zeros((most + 1, most + 1), matrix.dtype)
+    alone = np.sort(np.argsort(-mistakes, kind="stable")[:ALONE])
+    group = np.full(len(matrix), ALONE)
+    group[alone] = np.arange(ALONE)
+    merged = np.zeros((ALONE + 1, ALONE + 1), matrix.dtype)
     np.add.at(merged, (group[:, None], group), matrix)
-    others = f"{len(matrix) - most:,} other classes"
+    others = f"{len(matrix) - ALONE:,} other classes"
     return merged, [*(class_names[c] for c in alone), others]
 
 
