@@ -137,6 +137,7 @@ def test_the_lines_for_a_flat_folder_make_class_folders(
         folders.list_part(Path("it's a set") / named, split="train")
     said, *lines = str(refusal.value).split("\n")
     assert len(lines) == 2 and f"({', '.join(sorted((cat, dog)))})" in said
+    lines.append('test -d "it\'s a set"')  # the shell stands where it stood
     subprocess.run(["bash", "-euc", "\n".join(lines)], check=True, capture_output=True)
     part = folders.list_part(Path("it's a set") / named, split="train")
     assert counts(part) == {name: 8 for name in sorted((cat, dog))}

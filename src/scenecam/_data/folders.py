@@ -191,7 +191,8 @@ def _way_to_classes(path) -> str:
             what = f"The names in {shown_path(place)} say the classes"
             files = sorted({"*" + os.path.splitext(name)[1] for name in names})
             lines = MAKE_FOLDERS.format(" ".join(files))
-            lines = f"cd {shlex.quote(shown_path(place))}\n  {lines}"
+            # In a shell of its own, so that the same command can follow.
+            lines = f"(cd {shlex.quote(shown_path(place))} &&\n  {lines})"
             what += f" ({', '.join(sorted(labels))})"
             return f"{what}. Make folders of them, in Bash:\n  {lines}"
     above = Path(os.path.abspath(path)).parent
