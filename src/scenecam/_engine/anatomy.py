@@ -11,7 +11,6 @@ from values, which may look like probabilities and be none.
 """
 
 import copy
-import itertools
 import re
 import threading
 import weakref
@@ -46,8 +45,7 @@ DECLARED = "logits"
 
 # After these the two middle axes are no longer places of the picture.
 REGROUPING = (
-    "dot einsum einsumdense expanddims matmul moveaxis permute swapaxes tensordot "
-    "transpose"
+    "dot einsum einsumdense expanddims matmul moveaxis swapaxes tensordot"
 ).split()
 
 # These take the shape of what they read, not its values.
@@ -249,32 +247,10 @@ def numbering(repeated: frozenset[str]) -> Callable[[str], str]:
 def study_model(model: keras.Model) -> Anatomy:
     """Find the feature maps, the logits and the pooling head of a model."""
     graph = Graph(model)
-    for call in graph.calls:
-        if getattr(call.layer, "data_format", None) == "channels_first":
-            raise ValueError(
-                f"Layer {call.path!r} of model '{model.name}' keeps channels first; "
-                "expected outputs (n, h, w, channels). Build the model with "
-                "data_format='channels_last' and pass it the weights: "
-                "new.set_weights(model.get_weights())."
-            )
     units = _count_units(model, graph.output.shape)
     logits, squash = _find_logits(model, graph, units)
-    head, features = None, ()
-    dense = type(logits.layer) is keras.layers.Dense
-    linear = squashes(logits.layer) or ends_in(logits.layer) == "linear"
-    if dense and linear and not _is_quantised(logits.layer):
-        below = [None, *graph.handed_on(logits.inputs[0])][-1]
-        if below and isinstance(below.layer, keras.layers.GlobalAveragePooling2D):
-            head = logits.layer
-            pooled = below.inputs[0]
-            same = {
-                id(call.output)
-                for call in itertools.takewhile(
-                    lambda call: call.shape == pooled.shape, graph.handed_on(pooled)
-                )
-            }
-            features = tuple(c.path for c in graph.calls if id(c.output) in same)
-    sizes, groups = _find_maps(graph)
+    head, features = _find_pooling(graph, logits)
+    sizes, groups = _find_maps(model, graph)
     above = {id(call) for call in graph.above(logits)}
     reached = frozenset(
         call.path
@@ -314,7 +290,9 @@ def study_model(model: keras.Model) -> Anatomy:
 # ---- Where the feature maps are -----------------------------------------------------
 
 
-def _find_maps(graph: Graph) -> tuple[dict[str, tuple], frozenset[str]]:
+def _find_maps(
+    model: keras.Model, graph: Graph
+) -> tuple[dict[str, tuple], frozenset[str]]:
     """Find the outputs whose two middle axes are places, and which are of groups.
 
     The picture has places, and so has what is made of what has them, in four axes, but
@@ -322,26 +300,54 @@ def _find_maps(graph: Graph) -> tuple[dict[str, tuple], frozenset[str]]:
     """
     sizes, groups, placed = {}, set(), {id(graph.picture)}
     for call in graph.calls:
+        if getattr(call.layer, "data_format", None) == "channels_first":
+            raise ValueError(
+                f"Layer {call.path!r} of model '{model.name}' keeps channels first; "
+                "expected outputs (n, h, w, channels). Build the model with "
+                "data_format='channels_last' and pass it the weights: "
+                "new.set_weights(model.get_weights())."
+            )
         if is_graph(call.layer):
             groups.add(call.path)
         else:
             made = keras.tree.flatten(call.output)
             placed |= {id(x) for x in made if _has_places(x, call, placed)}
-        if id(call.output) in placed:
+        if id(call.output) in placed and len(call.shape) == 4:
             sizes[call.path] = call.shape[1:3]
     return sizes, frozenset(groups)
 
 
 def _has_places(made: Any, call: Call, placed: set[int]) -> bool:
-    """Whether the two middle axes of what a call made, (n, h, w, c), are places."""
-    if len(made.shape) != 4:
+    """Whether the axes 1 and 2 of what a call made, (n, h, w, ...), are places."""
+    if len(made.shape) < 4:
         return False
-    (number, *size, channels), kind = made.shape, ends_in(call.layer)
-    if kind == "reshape":
-        tokens = (None if None in size else size[0] * size[1], channels)
-        return tuple(call.inputs[0].shape[1:]) == tokens and 1 not in size
+    kind, size, before = ends_in(call.layer), made.shape[1:3], call.inputs[0].shape
     reads = any(id(x) in placed for x in call.inputs)
-    return reads and kind not in REGROUPING and number == 1
+    if kind == "reshape":
+        tokens = (None if None in size else size[0] * size[1], *made.shape[3:])
+        grid = tuple(before[1:]) == tokens and 1 not in size
+        return grid or (reads and before[1:3] == size)
+    if kind in ("permute", "transpose"):
+        order = getattr(call.layer, "dims", None) or (call.layer.axes or ())[1:]
+        return reads and tuple(order[:2]) == (1, 2)
+    return reads and kind not in REGROUPING and made.shape[0] == 1
+
+
+def _find_pooling(graph: Graph, logits: Call) -> tuple[Any, tuple[str, ...]]:
+    """Find the Dense layer that reads pooled maps, and the layers that are pooled."""
+    dense = type(logits.layer) is keras.layers.Dense
+    linear = squashes(logits.layer) or ends_in(logits.layer) == "linear"
+    if not dense or not linear or _is_quantised(logits.layer):
+        return None, ()
+    below = [None, *graph.handed_on(logits.inputs[0])][-1]
+    if not below or not isinstance(below.layer, keras.layers.GlobalAveragePooling2D):
+        return None, ()
+    same, pooled = set(), below.inputs[0]
+    for call in graph.handed_on(pooled):
+        if call.shape != pooled.shape:
+            break
+        same.add(id(call.output))
+    return logits.layer, tuple(c.path for c in graph.calls if id(c.output) in same)
 
 
 def _mixes(layer: Any) -> bool:
@@ -357,12 +363,13 @@ def _count_units(model: keras.Model, shape: tuple) -> int:
     """How many numbers a picture gets, which must be one row of class scores."""
     sides = [side for side in shape[1:] if side != 1]
     if len(sides) > 1 or None in sides:
+        axes = len(shape) - 2
         raise ValueError(
             f"Model '{model.name}' gives an array of shape {tuple(shape[1:])} for each "
             "picture; expected one row of class scores. Make a model of one row, with "
             "x = model.outputs[0]: keras.Model(model.inputs, "
-            "keras.layers.GlobalAveragePooling2D()(x)) of all places, or "
-            "keras.Model(model.inputs, x[:, 0, 0]) of a single one."
+            f"keras.layers.GlobalAveragePooling{axes}D()(x)) of all places, or "
+            f"keras.Model(model.inputs, x[:, {', '.join('0' * axes)}]) of a single one."
         )
     return sides[0] if sides else 1
 

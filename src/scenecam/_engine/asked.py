@@ -27,6 +27,7 @@ def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
     TypeError, ValueError
         For a wrong type, rank, size, number, dtype or range, or numbers not finite.
     """
+    anatomy_of(model)
     wanted = tuple(model.inputs[0].shape[1:])
     shown = "(n, " + ", ".join("any" if d is None else str(d) for d in wanted) + ")"
     resized = "np.stack([scenecam.images.resize_image(np.asarray(image), "

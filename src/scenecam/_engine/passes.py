@@ -27,8 +27,8 @@ from scenecam._engine.methods import weighted_sum
 Names = Sequence[str]
 Folds = Mapping[str, Callable]
 
-# In the place of a layer's name: the picture itself, as float32.
-PIXELS = "<pixels>"
+# In the place of a layer's name, which cannot be so: the picture itself, as float32.
+PIXELS = "/pixels"
 
 # Backward passes unrolled into one compiled pass; more classes take several passes.
 CLASSES_PER_PASS = 16
