@@ -31,6 +31,9 @@ Place = str | os.PathLike
 Names = Sequence[str]
 Size = int | tuple[int, int]
 
+# How the names of model files end.
+ENDINGS = (".keras", ".h5", ".hdf5")
+
 # Bits of a float16's significand, the leading one counted.
 FLOAT16_BITS = 11
 
@@ -67,9 +70,9 @@ def open_weights(
     FileNotFoundError
         If there are no such weights; the message lists those that are shipped.
     ValueError
-        If the file is damaged, no Keras model, holds code or layers that are not part
-        of Keras, or differs from its card (checksum, classes, size of the pictures) or
-        from what is asked.
+        If the file is a folder, damaged or no Keras model, holds code, layers that are
+        not part of Keras, NaN or infinity, or differs from its card (checksum, classes,
+        size of the pictures) or from what is asked.
     """
     path = find_weights(weights)
     card, sha256 = read_card(path), sha256_of(path)
@@ -109,19 +112,38 @@ def names() -> list[str]:
 def find_weights(weights: Place) -> Path:
     """Say which file is meant by the name of shipped weights, or by a path.
 
-    Raises FileNotFoundError if there is none, and names the nearest that is shipped.
+    Raises FileNotFoundError if there is none, and names the nearest that is shipped;
+    ValueError if it is a folder.
     """
     if weights in (known := names()):
         return WEIGHTS / f"{weights}.keras"
     path = Path(weights).expanduser()
     if path.is_file():
         return path
+    if path.is_dir():
+        raise ValueError(_folder(path))
     word = str(weights)
     raise FileNotFoundError(
         f"there are no weights {word!r}{nearest(word, known)}: no model file of this "
         "name, and none that models.pretrained knows. Save one with models.save_model, "
         f"or take one that is available: {', '.join(known) or 'none'}."
     )
+
+
+def _folder(path: Path) -> str:
+    """Say what a folder is that was given for a file, and what to do."""
+    if (path / "keras_metadata.pb").is_file():
+        what = f"{path} is a SavedModel folder of Keras 2; expected a file. Make one in"
+        return f"{what} Keras 2 or tf_keras: load_model({str(path)!r}).save('net.h5')."
+    if [*path.glob("saved_model.pb"), *path.glob("[0-9]*/saved_model.pb")]:
+        return (
+            f"{path} is a SavedModel folder: a program for a server, without the "
+            "network's layers. Take the .keras file that it was exported from, or save "
+            "one where it was made: model.save('net.keras')."
+        )
+    files = sorted(file.name for file in path.iterdir() if file.suffix in ENDINGS)
+    what = f"{path} is a folder; expected a .keras file, or an .h5 file of Keras 2"
+    return f"{what}. Name one; in this folder are: {listed(files) or 'none'}."
 
 
 # ---- Cards ---------------------------------------------------------------------------
