@@ -38,6 +38,12 @@ CLASSES = ("models", "layers", "regularizers", "constraints")
 # structure, in bytes. Weights shrink to half at best, structures to a fiftieth.
 UNPACKED, SPARE, STRUCTURE = 100, 2**26, 2**24
 
+# How the parts of a .keras file may be packed.
+UNPACK = {
+    zipfile.ZIP_DEFLATED: lambda: zlib.decompressobj(-zlib.MAX_WBITS),
+    zipfile.ZIP_BZIP2: bz2.BZ2Decompressor,
+}
+
 # What Keras 2 called otherwise: classes, and settings of a class.
 CLASSES_NOW = {"Functional": "Model", "BatchNormalizationV1": "BatchNormalization"}
 SETTINGS_NOW = {
@@ -129,14 +135,14 @@ def _check_size(unpacked: int, path: Path) -> None:
 
 
 def _unpacked(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bytes:
-    """Read a part, as far as it is declared to go: of bzip2, `zipfile` reads on."""
-    if part.compress_type != zipfile.ZIP_BZIP2:
-        return archive.read(part)
+    """Read a part no further than it is declared to go: `zipfile` unpacks it all."""
     packed = copy.copy(part)
     packed.compress_type, packed.file_size = zipfile.ZIP_STORED, part.compress_size
     packed.CRC = None
-    unpack = bz2.BZ2Decompressor().decompress
-    content = unpack(archive.read(packed), part.file_size + 1)
+    content = archive.read(packed)
+    if part.compress_type != zipfile.ZIP_STORED:
+        unpack = UNPACK[part.compress_type]().decompress
+        content = unpack(content, part.file_size + 1)
     if len(content) != part.file_size or zlib.crc32(content) != part.CRC:
         raise zipfile.BadZipFile
     return content
@@ -344,10 +350,10 @@ def _model_settings(kind: str, config: dict | list, path: Path) -> dict:
         if len(config[end]) == 1:  # or the only one would stay a list
             (config[end],) = config[end]
     # The outputs of a nested model were counted from 1, after a call of its own.
-    nested = [part["name"] for part in layers if "layers" in part["config"]]
+    nested = {part["name"]: "layers" in part["config"] for part in layers}
     calls = [node for part in layers for node in part["inbound_nodes"]]
     for call in itertools.chain(*(node for node in calls if isinstance(node, list))):
-        if isinstance(call, list) and call[0] in nested:
+        if isinstance(call, list) and nested.get(call[0]):
             call[1] = max(call[1] - 1, 0)
     return config
 
