@@ -111,6 +111,30 @@ def test_what_keras_ships_is_not_taken_for_custom(tmp_path):
     models.load_model(tmp_path / "mobile.keras")
 
 
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+def test_a_network_that_never_saw_a_picture_says_so(tmp_path):
+    model = keras.Sequential([layers.Flatten(), layers.Dense(2)])
+    model.save(path := tmp_path / "net.keras")
+    refused(
+        path, "what size of picture .* model.build..None, height, width, 3.. and save"
+    )
+    model.build((None, 8, 8, 3))
+    model.save(path)
+    assert models.load_model(path).input_shape == (None, 8, 8, 3)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
+def test_a_network_in_a_network_may_have_been_trained(tmp_path):
+    inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(2, 3)])
+    model = keras.Sequential([keras.Input((8, 8, 3)), inner, layers.Flatten()])
+    inner.compile("adam", loss="mse", jit_compile=False)
+    model.save(tmp_path / "net.keras")
+    assert models.load_model(tmp_path / "net.keras").count_params() == 56
+    inner.compile("adam", loss=plain_loss, jit_compile=False)  # Keras would read it
+    model.save(tmp_path / "own.keras")
+    refused(tmp_path / "own.keras", "asks for 'plain_loss'.*not part of Keras")
+
+
 def test_a_structure_that_is_no_json_gets_a_sentence(tmp_path):
     path = models.save_model(build("gap_cnn"), tmp_path / "net.keras")
     with zipfile.ZipFile(path) as archive:

@@ -166,6 +166,27 @@ def test_a_mistyped_name_is_answered_with_the_nearest(tmp_path, monkeypatch):
     assert weights.find_weights("drawn-net") == tmp_path / "drawn-net.keras"
 
 
+def test_a_folder_is_no_file_and_its_model_files_are_listed(tmp_path):
+    folder = tmp_path / "run"
+    path = models.save_model(build("gap_cnn"), folder / "net.keras", card={})
+    refused(folder, r"run is a folder; expected .* in this folder are: net\.keras\.")
+    refused(tmp_path, "is a folder; .* in this folder are: none")
+    models.load_model(path)
+
+
+def test_a_saved_model_folder_is_told_from_the_file_that_it_was_made_from(tmp_path):
+    model = build("gap_cnn")
+    model.export(tmp_path / "served" / "1", verbose=False)
+    said = r"SavedModel folder.* where it was made: model\.save\('net\.keras'\)"
+    for folder in (tmp_path / "served", tmp_path / "served" / "1"):
+        with pytest.raises(ValueError, match=said):
+            models.pretrained(folder)
+        with pytest.raises(ValueError, match=said):
+            models.read_card(folder)
+    model.save(tmp_path / "net.keras")
+    models.load_model(tmp_path / "net.keras")
+
+
 # ---- Files and their cards
 
 

@@ -161,11 +161,11 @@ def _checked_structure(text: str | bytes, part: str, path: Path, *, old: bool = 
         raise Refused(f"{what} is no JSON. {AGAIN}") from error
     if not isinstance(described, dict) or not {"class_name", "config"} <= {*described}:
         raise Refused(f"{what} describes no network. {AGAIN}")
+    described.pop("compile_config", None)  # what trains a network is not built
     todo = [described]
     while todo:
         node = todo.pop()
         if isinstance(node, dict):
-            node.pop("compile_config", None)  # what trains a network is not built
             if isinstance(node.get("class_name"), str):
                 _check_object(node, path, old)
             for key in ("activation", "recurrent_activation"):
@@ -173,6 +173,7 @@ def _checked_structure(text: str | bytes, part: str, path: Path, *, old: bool = 
                     entry = {"class_name": "function", "config": name}
                     _check_object(entry, path, old)
             todo += node.values()
+            node.pop("compile_config", None)  # of a network inside, Keras reads it
         elif isinstance(node, list):
             todo += node
     return described
@@ -243,8 +244,10 @@ def _planned(described: dict, path: Path) -> dict[str, list[tuple[int, ...]]]:
         keras.StatelessScope().__enter__()
         model = keras.saving.deserialize_keras_object(copy.deepcopy(described))
         if not (isinstance(model, keras.Model) and model.built):
-            what = "does not say what size of picture its network takes"
-            raise Refused(f"{path} {what}. Call it on a picture before it is saved.")
+            raise Refused(
+                f"{path} does not say what size of picture its network takes. Say it "
+                "with model.build((None, height, width, 3)) and save the network again."
+            )
         return {
             layer.name: [tuple(weight.shape) for weight in _weights_of(layer)]
             for layer in model.layers
