@@ -236,7 +236,7 @@ def test_a_network_built_anew_reads_the_weights(tmp_path, rng):
 
 
 def test_names_of_many_weights_stand_in_parts(tmp_path, rng):
-    inner = [layers.PReLU(name=f"layer_{i}_{'x' * 1000}") for i in range(70)]
+    inner = [layers.PReLU(name=f"layer_{i}_{'x' * 4000}") for i in range(18)]
     model = chain(keras2.Sequential([layers.Input(SIDES), *inner]))
     model.set_weights([rng.uniform(0.9, 1.1, w.shape) for w in model.get_weights()])
     model.save(tmp_path / "net.h5")
