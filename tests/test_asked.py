@@ -145,6 +145,10 @@ def test_a_layer_may_have_any_name(name, tmp_path):
         odd.layers[2].name,
         name + "?",
     ]
+    odd.get_layer(name).set_weights([2 * w for w in odd.get_layer(name).get_weights()])
+    twice = cam.class_maps(odd, PICTURES)[name]
+    np.testing.assert_allclose(twice, 2 * maps[name], rtol=1e-4, atol=1e-5)
+    maps = {name: twice}
     opened = models.load_model(models.save_model(odd, tmp_path / "odd.keras"))
     np.testing.assert_array_equal(cam.class_maps(opened, PICTURES)[name], maps[name])
 

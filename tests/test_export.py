@@ -72,6 +72,19 @@ def test_probabilities_at_the_end_are_left_alone(end, tmp_path, rng):
     )
 
 
+def test_layers_of_any_name_and_range_are_served_pictures_of_bytes(tmp_path, rng):
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, name="größe x")(layers.Rescaling(2.0, -1.0)(inputs))
+    x = layers.Dense(3, name="b c")(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(inputs, x)
+    export.export_model(model, tmp_path / "out")
+    served = tf.saved_model.load(tmp_path / "out" / "1").signatures["serving_default"]
+    images = rng.integers(0, 256, (3, 16, 16, 3)).astype(np.uint8)
+    found = served(images=tf.constant(images))["probabilities"]
+    expected = models.predict(model, (images / 255).astype(np.float32))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_what_is_there_stays_unless_it_is_an_export_to_be_replaced(tmp_path, capsys):
     out, path = tmp_path / "served", tmp_path / "net.keras"
     models.save_model(models.plain_cnn((8, 8, 3), widths=(2,), units=2), path)

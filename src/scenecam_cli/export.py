@@ -89,17 +89,25 @@ def _write(model, folder: Path) -> None:
     import tensorflow as tf
 
     from scenecam._engine import predictions
+    from scenecam_cli import network
 
     probabilities = predictions.predicting(model)
+    factor, offset = network.PIXELS[network.implied_pixels(model)]
+
+    served = tf.Module()
+    # Copies, as TensorFlow saves no variable of a layer that may have any name.
+    served.weights = [
+        tf.Variable(each.value, name="weight") for each in model.variables
+    ]
 
     def serve(images):
-        return {"probabilities": probabilities(images)}
+        pictures = tf.cast(images, tf.float32) * factor + offset
+        copies = map(tf.convert_to_tensor, served.weights)
+        with keras.StatelessScope(zip(model.variables, copies, strict=True)):
+            return {"probabilities": probabilities(pictures)}
 
     pictures = tf.TensorSpec(
         (None, *model.inputs[0].shape[1:]), tf.uint8, name="images"
     )
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    # The first endpoint is what TensorFlow Serving calls serving_default.
-    archive.add_endpoint("serve", serve, input_signature=[pictures])
-    archive.write_out(str(folder), verbose=False)
+    served.serve = tf.function(serve, [pictures], autograph=False)
+    tf.saved_model.save(served, str(folder), {"serving_default": served.serve})

@@ -18,13 +18,13 @@ import tensorflow as tf
 from PIL import Image
 
 from scenecam import cam, images
-from scenecam._engine import predictions
+from scenecam._engine import asked, predictions
 from scenecam._engine.anatomy import anatomy_of
 from scenecam._models.weights import listed, nearest, open_weights
 
-# Factor and offset that bring grey levels to the range a network was trained on, if it
-# does not take 0 to 255 itself, as those of this project do.
-PIXELS = {"unit": (1 / 255, 0.0), "signed": (1 / 127.5, -1.0)}
+# Factor and offset that bring grey levels to the range a network was trained on, in the
+# order of `asked.RANGES`; the networks of this project take 0 to 255.
+PIXELS = {"255": (1.0, 0.0), "unit": (1 / 255, 0.0), "signed": (1 / 127.5, -1.0)}
 
 
 class Answers(NamedTuple):
@@ -95,7 +95,7 @@ def open_network(
     layer: str | None = None,
     classes: str | Sequence[str] = "predicted",
     class_names: Sequence[str] | None = None,
-    pixels: str = "255",
+    pixels: str | None = None,
     input_size: int | None = None,
 ) -> Network:
     """Open a network and check, on one grey picture, all that is wanted of it.
@@ -104,8 +104,8 @@ def open_network(
     (without a method it is only asked to predict); `classes` to explain are "all",
     "predicted" or names. Without `class_names`, one for
     each class, those of the card beside the weights are taken, else ``class_0``,
-    ``class_1``, ... The pixels are "255" or a key of `PIXELS`; the input size is the
-    height and width of the pictures, for a network that takes any.
+    ``class_1``, ... The pixels are a key of `PIXELS`, by default `implied_pixels`; the
+    input size is the height and width of the pictures, for a network that takes any.
 
     Raises
     ------
@@ -123,15 +123,22 @@ def open_network(
             f"there is no method {method!r}{nearest(method, cam.METHODS)}. "
             f"Possible: {', '.join(cam.METHODS)}."
         )
+    pixels = pixels or implied_pixels(model)
     sample = scale_pixels(np.full((1, *size, channels), 128, np.uint8), pixels)
     if method is None:
         predictions.predict(model, sample)
     else:
-        asked = (0,) if numbers is None else numbers
-        maps = cam.class_maps(model, sample, method=method, layers=layer, classes=asked)
+        some = (0,) if numbers is None else numbers
+        maps = cam.class_maps(model, sample, method=method, layers=layer, classes=some)
         (layer,) = maps
     given = (pixels, method, layer, numbers)
     return Network(model, sha256, names, size, channels, *given)
+
+
+def implied_pixels(model: keras.Model) -> str:
+    """Name the `PIXELS` that the first layers of a network ask for, else "255"."""
+    ranges = asked.find_ranges(model) or [asked.BYTES]
+    return dict(zip(asked.RANGES, PIXELS, strict=True))[ranges[0]]
 
 
 def scale_pixels(batch: np.ndarray, pixels: str) -> np.ndarray:

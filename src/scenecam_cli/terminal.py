@@ -141,9 +141,8 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pixels",
         choices=("255", "unit", "signed"),
-        default="255",
-        help="the range it was trained on: 0 to 255 (default; also where its first "
-        "layer scales), 0 to 1, or -1 to 1",
+        help="the range it was trained on: 0 to 255, 0 to 1, or -1 to 1 (default: what "
+        "its first layers bring to a usual range, else 0 to 255)",
     )
     group.add_argument(
         "--input-size",

@@ -10,7 +10,6 @@ What the logits are is decided here, for all of the library, from the graph alon
 from values, which may look like probabilities and be none.
 """
 
-import copy
 import re
 import threading
 import weakref
@@ -116,8 +115,10 @@ def tap_model(model: keras.Model, listen: Callable, *, prefix: str = "") -> kera
         if is_graph(layer):
             run = tap_model(layer, listen, prefix=path + "/")
         elif not NODE_NAME.fullmatch(layer.name):
-            run = copy.copy(layer)  # the same variables
-            run.__dict__["name"] = "layer"
+            # The same layer, variables included, under another name; Keras would copy
+            # the variables.
+            run = object.__new__(type(layer))
+            run.__dict__.update(layer.__dict__, name="layer")
         return Tap(run, layer, path, listen)
 
     # A fresh model around the same graph: clone_model would also copy the optimizer
