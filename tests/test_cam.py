@@ -411,7 +411,9 @@ def test_each_call_of_a_layer_has_a_name():
     maps = cam.class_maps(model, IMAGES, layers=["relu:1", "relu:2"])
     assert [each.shape for each in maps.values()] == [(5, 2, 6, 6), (5, 2, 4, 4)]
     assert list(cam.class_maps(model, IMAGES)) == ["relu:2"]
-    with pytest.raises(ValueError, match="more than once. Ask for 'relu:1' or 'relu:2'"):
+    with pytest.raises(
+        ValueError, match="more than once. Ask for 'relu:1' or 'relu:2'"
+    ):
         cam.class_maps(model, IMAGES, layers="relu")
 
 
@@ -614,7 +616,11 @@ ERRORS = [
     ({"model": keras.Sequential([keras.layers.ReLU()])}, ValueError, "no layer graph"),
     ({"model": _multi_output}, ValueError, "2 outputs"),
     ({"model": _side_branch, "layers": "aside"}, ValueError, "No gradient.*'aside'"),
-    ({"images": IMAGES[0]}, ValueError, r"received one picture.*asarray\(images\)\[None\]"),
+    (
+        {"images": IMAGES[0]},
+        ValueError,
+        r"received one picture.*asarray\(images\)\[None\]",
+    ),
     ({"images": IMAGES[:, :4]}, ValueError, r"\(n, 8, 8, 3\).*\(5, 4, 8, 3\)"),
     ({"images": IMAGES[..., :1]}, ValueError, r"\(5, 8, 8, 1\)"),
     ({"images": IMAGES[:0]}, ValueError, "empty"),

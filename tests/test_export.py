@@ -9,6 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from scenecam import models, synth
@@ -62,8 +63,6 @@ def test_probabilities_at_the_end_are_left_alone(end, tmp_path, rng):
     model = keras.Sequential(
         [keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(3, activation=end)]
     )
-    import tensorflow as tf
-
     folder = export.export_model(model, tmp_path / "served")
     served = tf.saved_model.load(str(folder)).signatures["serving_default"]
     images = rng.integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
