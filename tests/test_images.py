@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import tracemalloc
 import warnings
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image
+from PIL import Image, ImageCms
 
 from scenecam import images
 
@@ -835,3 +836,286 @@ def test_saving_elsewhere_says_what_is_wrong(tmp_path):
         images.save_image(tmp_path / "nowhere" / "a.png", PICTURE)
     with pytest.raises(TypeError, match="uint8"):
         images.save_image(tmp_path / "a.png", PICTURE / 255)
+
+
+# --- damage in the middle of a whole file
+
+
+def photograph(size=160):
+    """A picture with detail, so that its JPEG data has no long runs."""
+    random = np.random.default_rng(3)
+    noise = random.normal(0, 25, (size, size, 3))
+    return np.clip(smooth_picture(size, size) + noise, 0, 255).astype(np.uint8)
+
+
+def scan_of(data):
+    """Where the entropy-coded bytes of the longest scan begin and end."""
+    scans = []
+    start = data.find(b"\xff\xda")
+    while start >= 0:
+        begin = end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+        while data[end] != 0xFF or data[end + 1] in {0, *range(0xD0, 0xD8)}:
+            end += 1
+        scans.append((begin, end))
+        start = data.find(b"\xff\xda", end)
+    return max(scans, key=lambda scan: scan[1] - scan[0])
+
+
+def swapped_codes(data, begin, end):
+    at = data.find(b"\xff\xc4") + 4 + 17
+    return data[:at] + data[at : at + 8][::-1] + data[at + 8 :]
+
+
+def wrong_restart(data, begin, end):
+    places = [i for i in range(begin, end) if data[i : i + 2] in (b"\xff\xd1",)]
+    return data[: places[1] + 1] + b"\xd5" + data[places[1] + 2 :]
+
+
+# Ten kinds; each takes a file and a place in the middle of its longest scan.
+DAMAGES = {
+    "flipped": lambda d, m: (
+        d[:m] + bytes(b ^ 0x5A for b in d[m : m + 64]) + d[m + 64 :]
+    ),
+    "zeros": lambda d, m: d[:m] + bytes(600) + d[m + 600 :],
+    "ones": lambda d, m: d[:m] + b"\xff" * 300 + d[m + 300 :],
+    "cut out": lambda d, m: d[:m] + d[m + 700 :],
+    "twice": lambda d, m: d[: m + 700] + d[m:],
+    "inserted": lambda d, m: d[:m] + b"inserted words, " * 20 + d[m:],
+    "swapped": lambda d, m: (
+        d[: m - 500] + d[m : m + 500] + d[m - 500 : m] + d[m + 500 :]
+    ),
+    "a marker": lambda d, m: d[:m] + b"\xff\xd9" + d[m + 2 :],
+    "codes": lambda d, m: swapped_codes(d, *scan_of(d)),
+    "restart": lambda d, m: wrong_restart(d, *scan_of(d)),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"restart_marker_blocks": 4}],
+    ids=["baseline", "progressive", "restarts"],
+)
+def test_jpeg_damaged_in_its_middle_is_refused(kind, options):
+    if kind == "restart" and "restart_marker_blocks" not in options:
+        pytest.skip("has no restart markers")
+    """Not each time: what decodes to as many pixels is a valid file again."""
+    data = encoded(photograph(), "JPEG", quality=90, **options)
+    begin, end = scan_of(data)
+    places = np.linspace(begin + 600, end - 800, 12).astype(int).tolist()
+    refused = 0
+    for place in places:
+        try:
+            images.decode_image(DAMAGES[kind](data, place), name="damaged")
+        except ValueError as error:
+            assert re.match("damaged is .*download it again", str(error))
+            refused += 1
+    assert refused >= len(places) / 3
+
+
+def test_damage_shows_behind_an_odd_header_too():
+    """An unknown revision of JFIF and stray bytes are harmless by themselves."""
+    data = encoded(photograph(), "JPEG", quality=90)
+    whole = images.decode_image(data)
+    at = data.find(b"JFIF\0")
+    odd = data[: at + 5] + b"\0\0" + data[at + 7 :]
+    tables = odd.find(b"\xff\xdb")
+    odd = odd[:tables] + b"\xff\0stray" + odd[tables:]
+    np.testing.assert_array_equal(images.decode_image(odd), whole)
+    middle = sum(scan_of(odd)) // 2
+    assert "is damaged" in refusal(odd[:middle] + odd[middle + 700 :])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpeg_within_tiff_is_checked(mode):
+    picture = Image.fromarray(photograph()).convert(mode)
+    options = {"compression": "jpeg", "tiffinfo": {278: 32}, "quality": 90}
+    data = encoded(picture, "TIFF", **options)
+    assert images.decode_image(data).shape == (160, 160, 3)
+    refused = 0
+    for place in np.linspace(1000, len(data) - 1500, 12).astype(int).tolist():
+        try:
+            images.decode_image(DAMAGES["flipped"](data, place))
+        except ValueError as error:
+            refused += "is damaged" in str(error)
+    assert refused >= 6
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mode": "RGB"},
+        {"mode": "L"},
+        {"mode": "CMYK"},
+        {"mode": "RGB", "progressive": True},
+        {"mode": "RGB", "keep_rgb": True},
+        {"mode": "RGB", "restart_marker_rows": 1},
+        {"mode": "RGB", "subsampling": 1},
+        {"mode": "RGB", "comment": b"x" * 60_000},
+        {"mode": "RGB", "exif": b"Exif\0\0MM\0*\0\0"},
+    ],
+    ids=str,
+)
+def test_a_whole_jpeg_has_the_pixels_that_pillow_gives(options):
+    picture = Image.fromarray(photograph()).convert(options.pop("mode"))
+    data = encoded(picture, "JPEG", **options) + b"a trailer, as phones add" * 99
+    plain = Image.open(io.BytesIO(data)).convert("RGB")
+    np.testing.assert_array_equal(images.decode_image(data), np.asarray(plain))
+
+
+def test_a_jpeg_that_claims_more_than_its_bytes_hold_takes_no_memory():
+    data = bytearray(encoded(PICTURE, "JPEG"))
+    at = data.find(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", 1220, 65_500)
+    assert "so few bytes cannot hold" in refusal(bytes(data))
+
+
+@pytest.mark.parametrize("channels, colour_type", [(1, 0), (3, 2), (4, 6)])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_png_whose_rows_end_early_is_refused(channels, colour_type, depth):
+    samples = np.full((9, 7 * channels), 90)
+    whole = png_by_hand(samples, colour_type, depth=depth, claim=(9, 7))
+    assert images.decode_image(whole).shape == (9, 7, 3)
+    early = png_by_hand(samples[:8], colour_type, depth=depth, claim=(9, 7))
+    assert "rows end early" in refusal(early)
+
+
+def test_a_tiff_that_lacks_a_strip_is_refused():
+    data = bytearray(encoded(photograph(64), "TIFF", tiffinfo={278: 16}))
+    start = struct.unpack_from("<I", data, 4)[0]
+    for at in range(start + 2, start + 2 + 12 * data[start], 12):
+        if struct.unpack_from("<H", data, at)[0] in (273, 279):
+            struct.pack_into("<I", data, at + 4, 3)
+    assert "strips" in refusal(bytes(data))
+
+
+def test_16_bit_tiff_whose_white_is_zero():
+    data = encoded(65535 - WIDE, "TIFF", tiffinfo={262: 0})
+    assert Image.open(io.BytesIO(data)).tag_v2[262] == 0
+    assert_close(images.decode_image(data), grey_to_rgb(WIDE / 257), 0.5 + 1e-6)
+
+
+# --- colour profiles
+
+D50 = np.array([0.9642, 1, 0.8249])
+
+
+def primaries_to_xyz(*chromaticities):
+    """The matrix of three primaries with white D65, adapted to D50 (Bradford)."""
+    x, y = np.array([*chromaticities, (0.3127, 0.3290)]).T
+    columns = np.stack([x / y, np.ones(4), (1 - x - y) / y])
+    matrix, white = columns[:, :3], columns[:, 3]
+    matrix = matrix * np.linalg.solve(matrix, white)
+    cones = np.array(
+        [
+            [0.8951, 0.2664, -0.1614],
+            [-0.7502, 1.7135, 0.0367],
+            [0.0389, -0.0685, 1.0296],
+        ]
+    )
+    scale = np.diag(cones @ D50 / (cones @ white))
+    return np.linalg.inv(cones) @ scale @ cones @ matrix
+
+
+SRGB = primaries_to_xyz((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
+PROFILES = {
+    "Adobe RGB": primaries_to_xyz((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)),
+    "Display P3": primaries_to_xyz((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)),
+    "swapped": SRGB[:, [1, 2, 0]],
+}
+GAMMA = 563 / 256
+
+
+def profile_by_hand(space, tags):
+    """A display profile, written from ICC.1:2001."""
+    table, body = b"", b""
+    for name, content in tags.items():
+        at = 132 + 12 * len(tags) + len(body)
+        table += name + struct.pack(">II", at, len(content))
+        body += content + bytes(-len(content) % 4)
+    size = 132 + len(table) + len(body)
+    head = struct.pack(
+        ">I4xI4s4s4s12x4s", size, 0x2400000, b"mntr", space, b"XYZ ", b"acsp"
+    )
+    head += bytes(28) + fixed(D50) + bytes(48)
+    return head + struct.pack(">I", len(tags)) + table + body
+
+
+def fixed(values):
+    return struct.pack(">3i", *np.rint(np.asarray(values) * 65536).astype(int))
+
+
+def matrix_profile(matrix):
+    curve = b"curv" + struct.pack(">4xIH2x", 1, round(GAMMA * 256))
+    tags = {b"wtpt": b"XYZ " + bytes(4) + fixed(D50)}
+    for letter, column in zip("rgb", matrix.T, strict=True):
+        tags[f"{letter}XYZ".encode()] = b"XYZ " + bytes(4) + fixed(column)
+        tags[f"{letter}TRC".encode()] = curve
+    return profile_by_hand(b"RGB ", tags)
+
+
+def in_srgb(picture, matrix):
+    """Convert by the matrices and curves themselves (IEC 61966-2-1)."""
+    linear = (picture / 255) ** GAMMA @ matrix.T @ np.linalg.inv(SRGB).T
+    linear = linear.clip(0, 1)
+    curve = 1.055 * linear ** (1 / 2.4) - 0.055
+    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, curve)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP", "JPEG"])
+def test_a_colour_profile_is_converted_to_srgb(name, form):
+    options = {"PNG": {}, "TIFF": {}, "WEBP": {"lossless": True}}
+    options = options.get(form, {"quality": 95, "subsampling": 0})
+    plain = images.decode_image(encoded(photograph(60), form, **options))
+    profile = matrix_profile(PROFILES[name])
+    data = encoded(photograph(60), form, icc_profile=profile, **options)
+    wanted = in_srgb(plain.astype(float), PROFILES[name])
+    assert np.abs(wanted - plain).max() > 10
+    assert_close(images.decode_image(data), wanted, 1)
+
+
+def test_a_profile_serves_transparent_grey_and_palette_pictures():
+    matrix = PROFILES["Adobe RGB"]
+    profile = matrix_profile(matrix)
+    rgba = np.dstack([PICTURE, ALPHA])
+    wanted = on_white(in_srgb(PICTURE.astype(float), matrix), ALPHA)
+    received = images.decode_image(encoded(rgba, "PNG", icc_profile=profile))
+    assert_close(received, wanted, 2)
+    wanted = in_srgb(grey_to_rgb(GREY).astype(float), matrix)
+    received = images.decode_image(encoded(GREY, "PNG", icc_profile=profile))
+    assert_close(received, wanted, 1)
+    palette = Image.fromarray(PICTURE).quantize(99)
+    wanted = in_srgb(np.asarray(palette.convert("RGB")).astype(float), matrix)
+    received = images.decode_image(encoded(palette, "PNG", icc_profile=profile))
+    assert_close(received, wanted, 1)
+
+
+def test_a_profile_of_grey_is_converted():
+    curve = b"curv" + struct.pack(">4xIH2x", 1, round(GAMMA * 256))
+    tags = {b"wtpt": b"XYZ " + bytes(4) + fixed(D50), b"kTRC": curve}
+    profile = profile_by_hand(b"GRAY", tags)
+    linear = (GREY / 255) ** GAMMA
+    wanted = 1.055 * linear ** (1 / 2.4) - 0.055
+    wanted = 255 * np.where(linear <= 0.0031308, 12.92 * linear, wanted)
+    received = images.decode_image(encoded(GREY, "PNG", icc_profile=profile))
+    assert_close(received, grey_to_rgb(wanted), 2)
+
+
+def test_srgb_changes_no_pixel():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encoded(PICTURE, "PNG", icc_profile=profile)
+    np.testing.assert_array_equal(images.decode_image(data), PICTURE)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_a_broken_profile_is_passed_over_with_a_word(form):
+    whole = matrix_profile(SRGB)
+    plain = images.decode_image(encoded(PICTURE, form))
+    grey = profile_by_hand(b"GRAY", {})
+    for profile in (b"junk", whole[:200], whole[:36] + b"????" + whole[40:], grey):
+        data = encoded(PICTURE, form, icc_profile=profile)
+        with pytest.warns(UserWarning, match="a.png has a colour profile") as said:
+            received = images.decode_image(data, name="a.png")
+        assert len(said) == 1 and said[0].filename == __file__
+        np.testing.assert_array_equal(received, plain)

@@ -15,8 +15,6 @@ import os
 import warnings
 from pathlib import Path
 
-import PIL
-
 from scenecam import images, synth
 from scenecam._data import cache as store
 from scenecam._data import decoding, folders
@@ -226,7 +224,7 @@ def _load_folder(path, size, split, count, class_names=None, cache=True) -> Scen
     place = f"{store.plain_name(part.root.name)}-{store.digest(part.root)[:8]}"
     name = f"{place}-{part.word}-{size[0]}x{size[1]}"
     made_of = part.root, tuple(part.files), folders.fingerprint(part)
-    made_by = size, PIL.__version__, store.code_of(decoding.__file__)
+    made_by = size, decoding.DECODERS, store.code_of(decoding.__file__)
     key = store.digest(*made_of, *made_by)
     entry = store.Entry(name, key, {"images": (total, *size, 3)}, tuple(part.files))
     places = cache_folders() if cache else ()

@@ -51,7 +51,8 @@ def read_image(path, *, size=None) -> np.ndarray:
     -------
     ndarray of shape (h, w, 3), uint8
         Upright as its EXIF orientation says; what is transparent lies on white; 16-bit
-        grey is scaled to 8 bits; grey, palette and CMYK are converted to RGB.
+        grey is scaled to 8 bits; grey, palette and CMYK are converted to RGB, and the
+        colours of an embedded profile to sRGB.
 
     Raises
     ------
@@ -62,6 +63,16 @@ def read_image(path, *, size=None) -> np.ndarray:
         picture of at most `decoding.MAX_PIXELS`: nothing, a part, an animation, text.
     TypeError
         If `path` is no path, or `size` no number or pair of numbers.
+
+    Warns
+    -----
+    UserWarning
+        If a colour profile cannot be used: the colours are taken for sRGB.
+
+    Notes
+    -----
+    Damage that leaves a valid file cannot be seen: JPEG, lossy WebP, TIFF, BMP and PPM
+    have no checksum. A run of wrong bytes in a JPEG mostly shows, a single bit seldom.
     """
     try:
         name = shown_path(path)
