@@ -295,6 +295,7 @@ def head(model, units, *, squashed=None, squash="softmax", nested=0, **known):
         return truth(pictures, lambda name, output: note(prefix + name, output))
 
     settings = {"layers": (path,), "default": path, "squash": squash}
+    settings["doors"] = ("predict", "maps")  # the others: test_predictions
     return Case(model, IMAGES, prefixed, **settings | known)
 
 
@@ -470,8 +471,8 @@ exact(
     ends=[L.Softmax()],
 )
 exact(
-    "scores by an LSTM over rows",
-    lambda: [*stem(), L.Reshape((4, 20)), L.LSTM(4), Scores(3, "softmax")],
+    "scores by a recurrent layer over rows",
+    lambda: [*stem(), L.Reshape((4, 20)), L.SimpleRNN(4), Scores(3, "softmax")],
 )
 exact(
     "keras.activations.softmax, called",
