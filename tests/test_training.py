@@ -684,6 +684,19 @@ def test_settings_and_changes_are_one(straight):
     assert wanted.epochs == 9
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_network_that_squashes_is_not_squashed_again(nested):
+    end = [keras.layers.Dense(3), keras.layers.Softmax(name="end")]
+    head = [keras.Sequential(end)] if nested else end
+    steps = [keras.Input((SIDE, SIDE, 3)), keras.layers.GlobalAveragePooling2D()]
+    squashing = keras.Sequential([*steps, *head])
+    with pytest.raises(ValueError, match="in logits, and 'end' is a softmax. Leave it"):
+        fit(squashing)
+    with pytest.raises(ValueError, match="in logits, and 'end' is a softmax"):
+        training.fit(network(), coloured(30), coloured(30), teachers=[squashing])
+    fit(keras.Sequential([*steps, end[0]]))
+
+
 def test_sets_that_do_not_fit_the_model_get_a_sentence():
     with pytest.raises(ValueError, match="labels up to 2, but the model has 2 logits"):
         fit(network(num_classes=2))

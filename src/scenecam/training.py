@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 
+from scenecam._engine.anatomy import squashes
 from scenecam._training import batches, reporters, state
 from scenecam._training.batches import BRIGHTNESS as BRIGHTNESS
 from scenecam._training.batches import CROP_AREA as CROP_AREA
@@ -318,6 +319,13 @@ def _check_fit(sets, *networks):
     if channels != 3:
         what = f"the pictures have 3 channels, but the model takes {channels}"
         raise ValueError(f"{what}. Build it with an `input_shape` that ends in 3.")
+    for network in networks:
+        last = network
+        while hasattr(last, "layers"):
+            last = last.layers[-1]
+        if kind := squashes(last):
+            what = f"the model must end in logits, and {last.name!r} is a {kind}"
+            raise ValueError(f"{what}. Leave it out: models.predict takes it.")
     for name, scenes in sets.items():
         if len(scenes) == 0:
             raise ValueError(f"`{name}` holds no pictures; split more off for it.")

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     about = {
         "network": arguments.weights,
         "network SHA-256": network.sha256,
-        "pictures": f"{arguments.folder}, part {arguments.part}",
+        "folder": f"{arguments.folder}, part {arguments.part}",
     }
     numbers = _measure(labels, probabilities, names)
     matrix = np.array(numbers["confusion"])

@@ -42,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures",
         nargs="+",
         metavar="PHOTO_OR_FOLDER",
-        help="picture files; folders are searched at every depth",
+        help="picture files; folders are searched at every depth. Damaged ones are "
+        "left out and named, where it shows: JPEG and lossy WebP have no checksum",
     )
     add("--out", required=True, metavar="DIR", help="folder to write to")
     add(
@@ -59,7 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="cam, grad_cam (default), grad_cam_pp, hires_cam, xgrad_cam, layer_cam or "
         "score_cam",
     )
-    add("--layer", metavar="NAME", help="feature map to explain at (default: the last)")
+    add(
+        "--layer",
+        metavar="NAME",
+        help="feature map to explain at (default: the last on all ways to the logits)",
+    )
     _add_look(parser.add_argument_group("how maps are shown"))
     terminal.add_network(parser)
     add(
