@@ -1168,7 +1168,7 @@ def _row():
 
     def remedy(case, message):
         return told_all(
-            case,
+            replace(case, default=None),  # steps are no places: it must be named
             message,
             lambda x, note: tf.reduce_mean(case.truth(x, note), axis=1),
             lambda x, note: case.truth(x, note)[:, 0],
@@ -1215,7 +1215,14 @@ def _row():
 
     def remedy(case, message):
         made = printed(message, model=case.model, k=2, values=numbers_of_it)
-        return [replace(case, model=made[-1])]
+        prefix = f"{case.model.name}/"  # the model stands within the one that is made
+
+        def truth(x, note):
+            return case.truth(x, lambda path, output: note(prefix + path, output))
+
+        named = {"layers": (prefix + "early", prefix + "late")}
+        named["default"] = prefix + "late"
+        return [replace(case, model=made[-1], truth=truth, **named)]
 
     return Row(build, "2 inputs", remedy=remedy)
 
@@ -1466,7 +1473,6 @@ def residual_stacks(x):
 
 TABLE |= {
     "MobileNet": application(published("MobileNet", alpha=0.25), "conv_pw_3_relu"),
-    "MobileNetV2": application(published("MobileNetV2", alpha=0.35), "block_2_add"),
     "MobileNetV3": application(
         published("MobileNetV3Small", alpha=0.75, minimalistic=True),
         "expanded_conv_2_add",

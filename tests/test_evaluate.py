@@ -84,21 +84,21 @@ def test_evaluate_writes_what_the_library_computes(pictures, weights, tmp_path, 
     assert f"accuracy {accuracy:.1%}" in (out / "report.txt").read_text()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no resource")
+@pytest.mark.skipif(sys.platform != "linux", reason="no /proc to read memory from")
 @pytest.mark.parametrize("classes", [30, 1000])
 def test_the_figure_of_many_classes_takes_little_memory(classes, tmp_path):
     code = (
-        "import resource, sys, numpy as np\n"
+        "import re, sys, numpy as np\n"
         "from scenecam_cli import evaluate\n"
         f"names = [f'class {{i}}' for i in range({classes})]\n"
         f"matrix = np.eye({classes}, dtype=int) + 1\n"
         "open(sys.argv[1], 'wb').write(evaluate._figure(matrix, names))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        # Of this process alone; `getrusage` counts from before it was another one.
+        "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
     )
     words = [sys.executable, "-c", code, tmp_path / "figure.png"]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
-    unit = 1 if sys.platform == "darwin" else 1024  # of the system's answer, in bytes
-    assert int(done.stdout) * unit < 1e9
+    assert int(done.stdout) < 1e6  # kB
     assert 2000 < images.read_image(tmp_path / "figure.png").shape[1] < 4000
 
 

@@ -7,7 +7,7 @@ from conftest import ROOT
 
 # package: lines, lines of code (None: any number), lines of one function's body.
 LIMITS = {
-    "scenecam": (9_600, 5_200, 60),
+    "scenecam": (9_600, 5_400, 60),
     "scenepainter": (2_500, None, 80),
     "scenecam_cli": (3_000, None, 80),
 }

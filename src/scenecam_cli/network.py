@@ -1,7 +1,7 @@
 """A network for the command line: from a name or a file to answers about a batch.
 
 `open_network` finds the weights, the names of their classes and the size of picture
-they take, and checks all that is wanted on one grey picture; `Network.answer` then
+they take, and checks all that is wanted on one picture; `Network.answer` then
 gives probabilities and class maps of a batch.
 """
 
@@ -98,7 +98,7 @@ def open_network(
     pixels: str | None = None,
     input_size: int | None = None,
 ) -> Network:
-    """Open a network and check, on one grey picture, all that is wanted of it.
+    """Open a network and check, on one striped picture, all that is wanted of it.
 
     Weights are as in `weights.open_weights`, method and layer as in `cam.class_maps`
     (without a method it is only asked to predict); `classes` to explain are "all",
@@ -124,7 +124,9 @@ def open_network(
             f"Possible: {', '.join(cam.METHODS)}."
         )
     pixels = pixels or implied_pixels(model)
-    sample = scale_pixels(np.full((1, *size, channels), 128, np.uint8), pixels)
+    stripes = np.zeros((1, *size, channels), np.uint8)
+    stripes[:, ::2] = 255
+    sample = scale_pixels(stripes, pixels)
     if method is None:
         predictions.predict(model, sample)
     else:

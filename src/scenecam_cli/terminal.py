@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -153,14 +154,18 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def open_network(arguments: argparse.Namespace, **asked):
-    """Open the network that the options of `add_network` name."""
-    with without_notes():
+    """Open the network that the options of `add_network` name; say its warnings."""
+    with without_notes(), warnings.catch_warnings(record=True) as said:
         from scenecam_cli import network
 
-        return network.open_network(
+        opened = network.open_network(
             arguments.weights,
             class_names=arguments.class_names,
             pixels=arguments.pixels,
             input_size=arguments.input_size,
             **asked,
         )
+    for each in said:
+        if each.category is UserWarning:
+            print(f"note: {each.message}", file=sys.stderr)
+    return opened

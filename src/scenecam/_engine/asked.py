@@ -197,7 +197,7 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
     """
     anatomy = anatomy_of(model)
     known = layer_names(model)
-    if not known or len(model.inputs[0].shape) != 4:
+    if not anatomy.last or len(model.inputs[0].shape) != 4:
         shape = "(n, " + ", ".join(map(str, model.inputs[0].shape[1:])) + ")"
         raise ValueError(
             f"Model '{model.name}', which takes arrays {shape}, has no feature map: a "
@@ -237,7 +237,7 @@ def _last_map(model: keras.Model) -> str:
     for path, shape in anatomy.tokens.items():
         raise ValueError(
             f"The last feature map of model '{model.name}' is {last!r}, {size}; after "
-            f"it come tokens, as in {path!r}, {shape}, which are no places. Bring them "
+            f"it come tokens or steps, {path!r} of {shape}, no places. Bring tokens "
             "to their grid inside the model, keras.layers.Reshape((height, width, "
             f"channels)) on the way to the logits, or ask for layers={last!r}."
         )
