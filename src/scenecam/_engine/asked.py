@@ -202,7 +202,7 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
         raise ValueError(
             f"Model '{model.name}', which takes arrays {shape}, has no feature map: a "
             "class map needs pictures (n, h, w, channels) and a layer with such an "
-            "output. Explain a network of pictures, or ask models.predict."
+            "output. Explain one with convolutions, or ask models.predict."
         )
     if layers is None:
         return [_last_map(model)]
