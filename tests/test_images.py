@@ -1021,6 +1021,7 @@ SRGB = primaries_to_xyz((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 PROFILES = {
     "Adobe RGB": primaries_to_xyz((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)),
     "Display P3": primaries_to_xyz((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)),
+    "wide as ProPhoto": primaries_to_xyz((0.73, 0.27), (0.16, 0.84), (0.037, 0.001)),
     "swapped": SRGB[:, [1, 2, 0]],
 }
 GAMMA = 563 / 256
