@@ -22,13 +22,6 @@ from scenecam_cli.terminal import counted, with_progress
 
 CARD = "fetched.json"  # lies in a fetched set and says where it is from
 
-# The folders that say which part a picture belongs to, here and in public archives.
-PART_WORDS = {
-    word: part
-    for part in ("train", "test")
-    for word in (f"seg_{part}", part, f"{part}ing")
-}
-
 
 @dataclass(frozen=True)
 class PublicSet:
@@ -102,9 +95,11 @@ def target(wanted: PublicSet, found: Counter[str], name: str) -> Path | None:
         return None
     found["/".join(path.parts[-3:-1]) or "no folder"] += 1
     words = [word.lower() for word in path.parts[:-1]]
-    part = next((PART_WORDS[word] for word in words if word in PART_WORDS), None)
+    parts = [folders.PART_OF[word] for word in words if word in folders.PART_OF]
     label = next((word for word in words[::-1] if word in wanted.classes), None)
-    return Path(wanted.parts[part], label, path.name) if part and label else None
+    if not (parts and label):
+        return None
+    return Path(wanted.parts[parts[0]], label, path.name)
 
 
 def what_is_there(wanted: PublicSet, place: Path, again: bool) -> str | None:

@@ -68,7 +68,7 @@ def fits(shape, wanted) -> bool:
 
 
 def _check_range(model: keras.Model, images: np.ndarray) -> None:
-    ranges = keep(model, "ranges", lambda: find_ranges(model))
+    ranges = find_ranges(model)
     if images.dtype == np.uint8 and (not ranges or BYTES in ranges):
         return
     low, high = float(np.min(images)), float(np.max(images))
@@ -101,6 +101,10 @@ def find_ranges(model: keras.Model) -> list[tuple[int, int]]:
     Pictures of one value are sent there. The list is empty if the values arrive as they
     are, or in no usual range: then nothing is known about the pictures.
     """
+    return keep(model, "ranges", lambda: _send_levels(model))
+
+
+def _send_levels(model: keras.Model) -> list[tuple[int, int]]:
     levels = np.array([-1, 0, 1, 255], np.float32)
 
     def listen(call):
@@ -234,7 +238,8 @@ def _last_map(model: keras.Model) -> str:
     """The layer that is explained if none is asked for."""
     anatomy = anatomy_of(model)
     last, size = anatomy.last, anatomy.sizes[anatomy.last]
-    for path, shape in anatomy.tokens.items():
+    if anatomy.tokens:
+        path, shape = next(iter(anatomy.tokens.items()))
         raise ValueError(
             f"The last feature map of model '{model.name}' is {last!r}, {size}; after "
             f"it come tokens or steps, {path!r} of {shape}, no places. Bring tokens "

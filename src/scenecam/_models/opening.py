@@ -24,11 +24,10 @@ import h5py
 import keras
 import numpy as np
 
+from scenecam._engine.anatomy import FOREIGN
+
 # The parts of a .keras file without which there is no network; the first names it.
 PARTS = ("config.json", "model.weights.h5")
-
-# Layers and functions that carry code, or run what lies in other files.
-CODE = ("Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer")
 
 # Where the functions are that a file names without a module, and the classes.
 FUNCTIONS = ("activations", "initializers", "constraints", "regularizers", "ops")
@@ -182,7 +181,7 @@ def _checked_structure(text: str | bytes, part: str, path: Path, *, old: bool = 
 def _check_object(entry: dict, path: Path, old: bool) -> None:
     kind, config = entry["class_name"], entry.get("config")
     module, registered = entry.get("module"), entry.get("registered_name")
-    if kind in CODE:
+    if kind in (*FOREIGN, "__lambda__"):
         name = config.get("name") if isinstance(config, dict) else None
         raise Refused(
             f"{path} cannot be opened safely: its layer {name or kind!r}, a layer of "
