@@ -171,6 +171,23 @@ def test_every_input_of_the_chapters_changes_the_digest(small_book, monkeypatch)
     assert tool.digest(small_book) in seen
 
 
+def test_the_build_runs_each_chapter_once_with_its_share_of_the_cores(small_book):
+    parts = "\nparts: [{chapters: [{file: book/02-small}]}]\n"
+    (small_book / "_toc.yml").write_text(f"format: jb-book\nroot: book/01-small{parts}")
+    source = (
+        "import os\n"
+        "with open('../data/cache', 'a') as file:\n"
+        "    print(os.environ['OMP_NUM_THREADS'], file=file)"
+    )
+    write_chapter(small_book, (source, None))
+    write_chapter(small_book, (f"{source}  # second", None), name="02-small")
+    write_chapter(small_book, ("1 / 0", None), name="03-not-in-the-contents")
+    code, log = book(small_book, "build")
+    assert code == 0, log
+    share = max(1, os.cpu_count() // 2)
+    assert (small_book / "data" / "cache").read_text() == f"{share}\n{share}\n"
+
+
 def test_a_failing_cell_fails_the_build(small_book):
     write_chapter(small_book, ("1 / 0", None))
     code, log = book(small_book, "build")

@@ -19,12 +19,17 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_TAG = "nbval-check-output"
 PAGE_WEIGHT = 2_000_000  # bytes, a page and its pictures
 MEMORY = 3_000_000_000  # bytes, the largest process of a chapter
+MOST_AT_ONCE = 4  # chapters, for the memory that they take together
 # What TensorFlow says on import about the processor and the absent GPU, past its own
 # log level. Anything else on stderr is worth reading.
 NOTES = re.compile(r"WARNING: All log messages before absl|[IWE]0000 \d|To enable the")
@@ -109,6 +114,8 @@ def build(root: Path) -> int:
         output.mkdir(exist_ok=True)
         stamp.write_text(now)
     figures = fine_figures(output / "ipython")
+    if not run_chapters(root, output / ".jupyter_cache", figures):
+        return 1
     code = call_without_notes([*book_command(root), "-W", "-n"], cwd=root, **figures)
     for page, weight in page_weights(output / "html").items():
         if weight > PAGE_WEIGHT:
@@ -118,6 +125,83 @@ def build(root: Path) -> int:
     if code == 0:
         print(output / "html" / "index.html")
     return code
+
+
+def run_chapters(root: Path, cache_folder: Path, figures: dict[str, str]) -> bool:
+    """Run the chapters that the cache lacks; return whether all of them ended well.
+
+    jupyter-book would run them one after the other, each on one of two cores for the
+    most part. It takes them from this cache.
+    """
+    from jupyter_cache import get_cache
+    from jupyter_cache.base import CacheBundleIn
+
+    cache = get_cache(cache_folder)
+    listed = (root / "_toc.yml").read_text()
+    for path in chapters(root):
+        if f"{path.parent.name}/{path.stem}" in listed:
+            cache.add_nb_to_project(path)
+    lacking = {record.uri for record in cache.list_unexecuted()}
+    todo = [path for path in longest_first(root) if str(path) in lacking]
+    cores = os.cpu_count() or 1
+    environment = kernel_environment() | figures
+    environment |= threads(max(1, cores // max(1, min(len(todo), cores))))
+    well = True
+    for path, (notebook, seconds, trouble) in side_by_side(
+        todo, lambda path: run_chapter(path, environment)
+    ):
+        if trouble:
+            print(f"{trouble}\n{path.name}: a cell failed", file=sys.stderr)
+            well = False
+            continue
+        print(f"{path.name}: run in {seconds:.0f} s", flush=True)
+        bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    return well
+
+
+def longest_first(root: Path) -> list[Path]:
+    """Return the chapters so that none is left over for the end.
+
+    What is long to read is long to run.
+    """
+    return sorted(chapters(root), key=lambda path: -path.stat().st_size)
+
+
+def side_by_side(items: list, work) -> Iterator[tuple]:
+    """Do work on several items at a time; yield each with its result, as they come."""
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool:
+        running = {pool.submit(work, item): item for item in items}
+        for done in as_completed(running):
+            yield running[done], done.result()
+
+
+def run_chapter(path: Path, environment: dict[str, str]) -> tuple:
+    """Run a chapter: the notebook with outputs, the seconds, and what went wrong."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
+    notebook, start = nbformat.read(path, as_version=4), time.perf_counter()
+    client = NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        coalesce_streams=True,
+        record_timing=False,  # times in a cell would be part of its name in the cache
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    try:
+        client.execute(env=environment)
+    except (CellExecutionError, CellTimeoutError) as error:
+        return notebook, time.perf_counter() - start, str(error)
+    return notebook, time.perf_counter() - start, ""
+
+
+def threads(count: int) -> dict[str, str]:
+    """Environment in which a process computes with so many threads."""
+    names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    return dict.fromkeys(names, str(count))
 
 
 def book_command(root: Path) -> list:
@@ -146,16 +230,21 @@ def call_without_notes(command: list, *, cwd: Path, **more: str) -> int:
     return process.returncode
 
 
-def call_measured(command: list, *, cwd: Path) -> tuple[int, int]:
-    """Run a command that starts a kernel: its exit code, and its peak memory in bytes.
+def call_measured(command: list, *, cwd: Path) -> tuple[int, int, str]:
+    """Run a command that starts a kernel: exit code, peak memory in bytes, words.
 
-    That of the largest process among the command and those it started.
+    The memory is that of the largest process among the command and those it started.
     """
-    process = subprocess.Popen(command, env=kernel_environment(), cwd=cwd)
-    _, status, usage = os.wait4(process.pid, 0)
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            command, env=kernel_environment(), cwd=cwd, stdout=said, stderr=said
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        said.seek(0)
+        text = said.read()
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
-    return process.returncode, usage.ru_maxrss * unit
+    return process.returncode, usage.ru_maxrss * unit, text
 
 
 def page_weights(html: Path) -> dict[str, int]:
@@ -195,21 +284,25 @@ def check(root: Path, *, fresh: bool) -> int:
         path: hashlib.sha256(base.encode() + path.read_bytes()).hexdigest()
         for path in chapters(root)
     }
-    worst = 0
-    for path, key in keys.items():
-        if passed.get(path.name) == key:
+    todo = [path for path in longest_first(root) if passed.get(path.name) != keys[path]]
+    for path in keys:
+        if path not in todo:
             print(f"{path.name}: passed before, nothing it depends on has changed")
-            continue
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
-        code, peak = call_measured([*command, *options, str(path)], cwd=root)
-        print(f"{path.name}: {peak / 1e9:.2f} GB of memory at its peak")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
+    worst = 0
+    for path, (code, peak, said) in side_by_side(
+        todo, lambda path: call_measured([*command, str(path)], cwd=root)
+    ):
+        print(
+            f"{said}{path.name}: {peak / 1e9:.2f} GB of memory at its peak", flush=True
+        )
         if code == 0 and peak > MEMORY:
             print(f"{path.name}: more than the {MEMORY / 1e9:g} GB that a chapter may")
             code = 1
         worst = worst or code
         if code == 0:
-            passed[path.name] = key
+            passed[path.name] = keys[path]
             record.parent.mkdir(exist_ok=True)
             record.write_text(json.dumps(passed, indent=1))
     return worst
@@ -218,24 +311,18 @@ def check(root: Path, *, fresh: bool) -> int:
 def outputs(root: Path, names: list[str]) -> int:
     """Run chapters on the drawn scenes and store them stripped but for tagged cells."""
     import nbformat
-    from nbclient import NotebookClient
 
     os.environ["SCENECAM_SCENES"] = "drawn"
     for path in [Path(name).resolve() for name in names] or chapters(root):
-        notebook = nbformat.read(path, as_version=4)
-        NotebookClient(
-            notebook,
-            timeout=300,
-            kernel_name="python3",
-            coalesce_streams=True,
-            resources={"metadata": {"path": str(path.parent)}},
-        ).execute(env=kernel_environment())
+        notebook, _, trouble = run_chapter(path, kernel_environment())
+        if trouble:
+            print(f"{trouble}\n{path.name}: a cell failed", file=sys.stderr)
+            return 1
         for number, cell in enumerate(notebook.cells):
             # Ids by position: a chapter that is written again gives a quiet diff.
             cell.id = f"cell-{number:03d}"
             if cell.cell_type != "code":
                 continue
-            cell.metadata.pop("execution", None)
             if KEPT_TAG not in cell.metadata.get("tags", []):
                 cell.outputs, cell.execution_count = [], None
         said = notebook.metadata.get("myst")  # what the page says of itself
