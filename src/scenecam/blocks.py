@@ -5,8 +5,6 @@ Every layer gets a path-like name from the block it stands in, such as
 (Keras forbids ``/`` in layer names: it keeps that sign for weights of nested models.)
 """
 
-from __future__ import annotations
-
 import keras
 from keras import layers
 

@@ -7,8 +7,6 @@ code: what is added, renamed or changed makes the folder be decoded again, and s
 another decoder. No picture has to be opened to find that nothing changed.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import os

@@ -4,8 +4,6 @@ How a file becomes pixels stands in `scenecam._data.decoding`. What cannot be re
 faithfully is refused with a sentence that names the file and the remedy.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import stat

@@ -9,8 +9,6 @@ the two are of one length. Files are the work of `weights`, answers that of
 ``models.predict``.
 """
 
-from __future__ import annotations
-
 import os
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence

@@ -9,8 +9,6 @@ A recipe is a dict of what JSON knows, so that it can stand on the network's car
 - ``calibrate``, optional: whether a temperature is fitted at the end.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform

@@ -5,8 +5,6 @@ of all classes go into one ``.npy`` file, signed and in float, and only what is 
 scaled and clipped to bytes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

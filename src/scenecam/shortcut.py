@@ -6,8 +6,6 @@ did the network look at? `scenepainter.marks` draws it over finished pictures, d
 photographed: same seed, same bytes, on any machine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

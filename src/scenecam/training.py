@@ -6,8 +6,6 @@ from one seed and the number of the epoch, so a run that was killed and resumed 
 very batches that it would have seen.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import functools

@@ -5,8 +5,6 @@ row by row, flushed, and renamed. Pictures are written as a file and only then m
 disk that fills up while a map is written to would kill the process instead of raising.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import io

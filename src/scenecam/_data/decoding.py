@@ -9,8 +9,6 @@ TIFF, BMP and PPM, has a checksum. In JPEG a longer run of wrong bytes shows nea
 always, because the number of pixels no longer fits; a single wrong bit often does not.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 import re

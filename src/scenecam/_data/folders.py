@@ -6,8 +6,6 @@ class folder is read with all the folders in it; a folder called like a part is 
 only if it is the only such one, and stands beside two or more others.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import os

@@ -5,8 +5,6 @@ run: what a killed run leaves there, the next one overwrites. Where several may 
 one thing at once (`shared`), each has a name of its own.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -4,8 +4,6 @@ Both are read through the anatomy of the network, as class maps are, whatever it
 in: logits, a softmax, a sigmoid for each class, or one unit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import keras

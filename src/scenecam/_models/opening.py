@@ -6,8 +6,6 @@ it, and the weights are then read layer by layer. Both are planned first, withou
 memory: a kilobyte can ask for a billion filters.
 """
 
-from __future__ import annotations
-
 import bz2
 import copy
 import io

@@ -6,8 +6,6 @@ file that is damaged, holds code or is not the one that its card describes is re
 with one sentence.
 """
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Batches: a set of pictures as a stream that training reads, augmented on the way."""
 
-from __future__ import annotations
-
 import itertools
 import math
 

@@ -1,7 +1,5 @@
 """What is shown while a network trains: a line or a bar for each epoch."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 

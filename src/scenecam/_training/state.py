@@ -5,8 +5,6 @@ ModelCheckpoint dies with the process, and BackupAndRestore does not bring it ba
 state, written to one file that is swapped in whole, does.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import time

@@ -6,8 +6,6 @@ a widget and a page; ``packing``, what its JavaScript gets; ``mapset``, a model'
 and how they grow; ``widgets``, small viewers for single steps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 All maps are computed when they are added; afterwards nothing but arrays is asked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@
 small integers, deflated, with the peak of each; pictures as WebP.
 """
 
-from __future__ import annotations
-
 import io
 import zlib
 from collections.abc import Mapping, Sequence

@@ -6,8 +6,6 @@ sit in a synced trait, which a built page would carry a second time: the module 
 them once. How they travel says `packing`.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import json

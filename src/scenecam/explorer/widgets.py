@@ -1,7 +1,5 @@
 """Small widgets for single steps: kernels, feature maps, a threshold."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import keras
