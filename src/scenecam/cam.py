@@ -10,14 +10,9 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
+from scenecam._engine import asked
 from scenecam._engine.anatomy import anatomy_of, keep
-from scenecam._engine.asked import (
-    check_batch_size,
-    check_classes,
-    check_pictures,
-    find_layers,
-    layer_names,
-)
+from scenecam._engine.asked import check_classes, layer_names
 from scenecam._engine.methods import (
     FOLDED,
     METHODS,
@@ -31,7 +26,7 @@ from scenecam._engine.methods import (
     weighted_sum,
     xgrad_cam,
 )
-from scenecam._engine.passes import compile_score, fold_pass, read_model
+from scenecam._engine.passes import compile_score, fold_pass, read_model, slices
 from scenecam.images import upsample_map
 
 __all__ = (
@@ -101,14 +96,13 @@ def class_maps(
     """
     methods = _check_methods(method)
     names = _check_layers(model, layers, methods)
-    images = check_pictures(model, images)
+    images = asked.check_pictures(model, images)
     chosen = check_classes(model, classes, len(images))
-    check_batch_size(batch_size)
-    asked, size = (model, images, names, chosen), {"batch_size": batch_size}
+    question, size = (model, images, names, chosen), {"batch_size": batch_size}
     folds = {name: FOLDED[name] for name in methods if name in FOLDED}
-    found = fold_pass(*asked, folds, **size) if folds else {}
+    found = fold_pass(*question, folds, **size) if folds else {}
     if "score_cam" in methods:
-        found["score_cam"] = _score_pass(*asked, **size)
+        found["score_cam"] = _score_pass(*question, **size)
     if isinstance(method, str):
         return found[method]
     return {name: found[name] for name in methods}
@@ -168,11 +162,9 @@ def _score_pass(model, images, layers, chosen, *, batch_size) -> dict:
         classes = np.where(classes < 0, np.argmax(logits), classes)
         picture = images[index].astype(np.float32)
         for layer, activations in outputs.items():
-            starts = range(0, activations.shape[3], batch_size)
-            masks = [
-                activations[0, ..., start : start + batch_size] for start in starts
-            ]
-            scores = np.concatenate([score(picture, some) for some in masks])
+            some = slices(activations.shape[3], batch_size)
+            scores = [score(picture, activations[0, ..., part]) for part in some]
+            scores = np.concatenate(scores)
             maps = score_cam(activations, scores.T[classes][None])[0]
             shape = (*chosen.shape, *maps.shape[1:])
             found.setdefault(layer, np.empty(shape, np.float32))[index] = maps
@@ -190,7 +182,7 @@ def _check_methods(method: str | Sequence[str]) -> tuple[str, ...]:
 def _check_layers(model, layers, methods) -> list[str]:
     anatomy = anatomy_of(model)
     if "cam" not in methods:
-        return find_layers(model, layers)
+        return asked.find_layers(model, layers)
     if anatomy.head is None:
         raise ValueError(
             "CAM needs a model that ends in GlobalAveragePooling2D and one Dense, "
@@ -199,7 +191,7 @@ def _check_layers(model, layers, methods) -> list[str]:
         )
     if layers is None:
         layers = [name for name in anatomy.features if name not in anatomy.groups][-1:]
-    names = find_layers(model, layers)
+    names = asked.find_layers(model, layers)
     wrong = [name for name in names if name not in anatomy.features]
     if wrong:
         raise ValueError(

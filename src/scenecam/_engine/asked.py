@@ -138,12 +138,6 @@ def _send_levels(model: keras.Model) -> list[tuple[int, int]]:
     return exact or likely
 
 
-def check_batch_size(batch_size: int) -> None:
-    """Raise ValueError for a batch that holds no picture."""
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1; received {batch_size}.")
-
-
 def check_classes(model: keras.Model, classes: Any, pictures: int) -> np.ndarray:
     """Return the wanted classes as int32 (n, k); -1 stands for the predicted class.
 

@@ -5,7 +5,7 @@ the engine: one forward pass and one backward pass per class, whatever the numbe
 layers. What is made of the two arrays is handed to it as a function.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,16 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from scenecam._engine.anatomy import (
-    Call,
-    anatomy_of,
-    is_relu,
-    keep,
-    numbering,
-    squashes,
-    tap_model,
-)
-from scenecam._engine.asked import check_batch_size
+from scenecam._engine import anatomy
+from scenecam._engine.anatomy import anatomy_of, keep, numbering
 from scenecam._engine.methods import weighted_sum
 
 Names = Sequence[str]
@@ -52,7 +44,7 @@ class Listening:
         self, model: keras.Model, layers: Names = (), *, guided: bool = False
     ) -> None:
         self.anatomy, self.layers, self.guided = anatomy_of(model), layers, guided
-        self.tapped = tap_model(model, self._listen)
+        self.tapped = anatomy.tap_model(model, self._listen)
 
     def run(self, images: tf.Tensor, *, tape=None, watched: Names = ()):
         """Run the model, inside a function that is being compiled.
@@ -71,16 +63,15 @@ class Listening:
             logits = tf.concat([-logits, logits], axis=1)
         return {name: seen[name] for name in self.layers}, logits
 
-    def _listen(self, call: Call) -> Any:
+    def _listen(self, call: anatomy.Call) -> Any:
         if call.symbolic:
             return call.output
         path = self.number(call.path)
         self._note(path, call.output)
         if path == self.anatomy.logits:
             self.seen[None] = before_squashing(call)
-        return (
-            guide(call.output) if self.guided and is_relu(call.layer) else call.output
-        )
+        guided = self.guided and anatomy.is_relu(call.layer)
+        return guide(call.output) if guided else call.output
 
     def _note(self, name: str, output: Any) -> None:
         if name in self.layers:
@@ -89,10 +80,10 @@ class Listening:
                 self.tape.watch(output)
 
 
-def before_squashing(call: Call) -> tf.Tensor:
+def before_squashing(call: anatomy.Call) -> tf.Tensor:
     """Return a layer's result before its own softmax or sigmoid."""
     layer = call.layer
-    if not squashes(layer):
+    if not anatomy.squashes(layer):
         return call.output
     inputs, kernel, bias = (
         None if each is None else tf.cast(each, layer.compute_dtype)
@@ -119,11 +110,12 @@ def compiled(function: Callable, *shapes: tuple, dtypes: Sequence = ()) -> Calla
     return tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
-def batches(images: np.ndarray, batch_size: int) -> Iterator[tuple[slice, tf.Tensor]]:
-    """Iterate over pictures as float32 tensors, and which of all they are."""
-    for start in range(0, len(images), batch_size):
-        rows = slice(start, start + batch_size)
-        yield rows, as_batch(images[rows])
+def slices(count: int, batch_size: int) -> list[slice]:
+    """Divide so many into batches; ValueError for batches that hold nothing."""
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1; received {batch_size}.")
+    starts = range(0, count, batch_size)
+    return [slice(start, start + batch_size) for start in starts]
 
 
 def as_batch(images: np.ndarray) -> tf.Tensor:
@@ -152,16 +144,15 @@ def read_model(
 
         return compiled(read, (None, *model.inputs[0].shape[1:]))
 
-    check_batch_size(batch_size)
+    batches = slices(len(images), batch_size)
     read = keep(model, ("read", *layers), make)
-    starts = range(0, len(images), batch_size)
 
-    def part(start: int) -> tuple[dict, tf.Tensor]:
-        return read(as_batch(images[start : start + batch_size]))
+    def part(rows: slice) -> tuple[dict, tf.Tensor]:
+        return read(as_batch(images[rows]))
 
     # Two batches at a time: one alone leaves half of a second core idle.
     with ThreadPoolExecutor(2) as threads:
-        parts = [*(threads.map if len(starts) > 1 else map)(part, starts)]
+        parts = [*(threads.map if len(batches) > 1 else map)(part, batches)]
     outputs = {k: np.concatenate([part[0][k] for part in parts]) for k in layers}
     return outputs, np.concatenate([part[1] for part in parts])
 
@@ -278,8 +269,7 @@ def fold_pass(
     dict of str to dict of str to ndarray of shape (n, k, ...), float32
         By name of the fold, then by layer.
     """
-    check_batch_size(batch_size)
-    wanted = chosen.shape[1]
+    batches, wanted = slices(len(images), batch_size), chosen.shape[1]
     rounds = -(-wanted // CLASSES_PER_PASS)
     count = -(-wanted // rounds)  # classes per round; the last is filled up
     step = keep(
@@ -289,7 +279,8 @@ def fold_pass(
     )
     columns = np.minimum(np.arange(rounds * count), wanted - 1).reshape(rounds, count)
     found: dict = {name: {} for name in folds}
-    for rows, batch in batches(images, batch_size):
+    for rows in batches:
+        batch = as_batch(images[rows])
         for some in columns:
             part = step(batch, tf.convert_to_tensor(chosen[rows][:, some]))
             for layer, folded in part.items():
