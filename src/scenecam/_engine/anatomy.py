@@ -21,11 +21,9 @@ from typing import Any, NamedTuple
 import keras
 
 # Layers that hand their input on at inference; only its shape may change.
-HANDS_ON = tuple(
-    getattr(keras.layers, name)
-    for name in "Dropout SpatialDropout2D GaussianDropout GaussianNoise Flatten "
-    "Reshape Identity".split()
-)
+NOISE = "Dropout SpatialDropout2D GaussianDropout GaussianNoise".split()
+SHAPES = "Flatten Reshape Identity".split()
+HANDS_ON = tuple(getattr(keras.layers, name) for name in NOISE + SHAPES)
 
 # What only turns logits into probabilities, by the plain name of `ends_in`.
 SQUASHING = {"softmax": "softmax", "logsoftmax": "softmax", "sigmoid": "sigmoid"}
@@ -66,6 +64,11 @@ class Call(NamedTuple):
     def symbolic(self) -> bool:
         """Whether the graph is only being put together: there are no numbers yet."""
         return any(isinstance(x, keras.KerasTensor) for x in self.inputs)
+
+    @property
+    def outputs(self) -> list:
+        """What came out, as single tensors."""
+        return keras.tree.flatten(self.output)
 
     @property
     def shape(self) -> tuple:
@@ -110,8 +113,7 @@ def tap_model(model: keras.Model, listen: Callable, *, prefix: str = "") -> kera
     """
 
     def tap(layer: Any) -> Tap:
-        path = prefix + layer.name
-        run = layer
+        path, run = prefix + layer.name, layer
         if is_graph(layer):
             run = tap_model(layer, listen, prefix=path + "/")
         elif not NODE_NAME.fullmatch(layer.name):
@@ -182,15 +184,12 @@ class Graph:
         # with; that one had no batch size.
         picture = keras.KerasTensor((1, *model.inputs[0].shape[1:]), dtype="float32")
         self.picture, self.output = picture, tapped.compute_output_spec(picture)
-        self._made_by: dict[int, Call] = {}
         times = Counter(call.path for call in self.calls)
         self.repeated = frozenset(path for path in times if times[path] > 1)
         number = numbering(self.repeated)
         self.calls = [call._replace(path=number(call.path)) for call in self.calls]
-        for call in self.calls:
-            for tensor in keras.tree.flatten(call.output):
-                # The layer, not the model around it.
-                self._made_by.setdefault(id(tensor), call)
+        # Backwards: of those that give a tensor the layer, not the model around it.
+        self._made_by = {id(x): call for call in self.calls[::-1] for x in call.outputs}
 
     def maker(self, tensor: Any) -> Call | None:
         """The call that made a tensor; None for the picture and for constants."""
@@ -225,7 +224,7 @@ class Graph:
             reads = [place[id(x)] for x in call.inputs if id(x) in place]
             first.append(min(reads, default=None))
             if reads and type(call.layer).__name__ not in SHAPED:
-                place |= {id(x): index for x in keras.tree.flatten(call.output)}
+                place |= {id(x): index for x in call.outputs}
         found, earliest = [], len(order)
         for index, start in reversed([*enumerate(first)]):
             if start is not None:
@@ -253,17 +252,14 @@ def study_model(model: keras.Model) -> Anatomy:
     head, features = _find_pooling(graph, logits)
     sizes, groups = _find_maps(model, graph)
     above = {id(call) for call in graph.above(logits)}
-    reached = frozenset(
-        call.path
-        for call in graph.calls
-        if any(id(graph.maker(x)) in above for x in keras.tree.flatten(call.output))
-    )
-    maps = [name for name in sizes if name in reached - groups]
+    made = ((c, graph.maker(x)) for c in graph.calls for x in c.outputs)
+    reached = {call.path: call.layer for call, maker in made if id(maker) in above}
+    layers = [call for call in graph.calls if call.path in reached.keys() - groups]
+    maps = [call.path for call in layers if call.path in sizes]
     maps = [name for name in maps if sizes[name] != (1, 1)] or maps
     joined = [call.path for call in graph.joined(logits) if call.path in maps]
     last = (joined or maps or [None])[-1]
-    after = [call for call in graph.calls if call.path in reached - groups]
-    after = after[[c.path for c in after].index(last) + 1 :] if last else []
+    after = layers[[c.path for c in layers].index(last) + 1 :] if last else []
     return Anatomy(
         sizes=sizes,
         groups=groups,
@@ -281,10 +277,8 @@ def study_model(model: keras.Model) -> Anatomy:
         squash=squash,
         head=head,
         features=features,
-        reached=reached,
-        relus=tuple(
-            c.path for c in graph.calls if c.path in reached and is_relu(c.layer)
-        ),
+        reached=frozenset(reached),
+        relus=tuple(path for path, layer in reached.items() if is_relu(layer)),
     )
 
 
@@ -311,8 +305,7 @@ def _find_maps(
         if is_graph(call.layer):
             groups.add(call.path)
         else:
-            made = keras.tree.flatten(call.output)
-            placed |= {id(x) for x in made if _has_places(x, call, placed)}
+            placed |= {id(x) for x in call.outputs if _has_places(x, call, placed)}
         if id(call.output) in placed and len(call.shape) == 4:
             sizes[call.path] = call.shape[1:3]
     return sizes, frozenset(groups)
