@@ -307,17 +307,15 @@ def calibration(
     return {"edges": edges, "count": count, "confidence": sure, "accuracy": right}
 
 
-def expected_calibration_error(
-    labels: ndarray, probabilities: ndarray, *, bins: int = 10
-) -> float:
-    """Mean distance between confidence and accuracy, in [0, 1]; 0 is perfect.
+def expected_calibration_error(labels: ndarray, probabilities: ndarray) -> float:
+    """Mean distance between confidence and accuracy in ten bins: 0 is perfect, 1 most.
 
     Notes
     -----
     ECE = sum over bins of (count / n) ``|accuracy - confidence|``: equation 3 of C.
     Guo et al. (2017), "On calibration of modern neural networks", ICML.
     """
-    parts = calibration(labels, probabilities, bins=bins)
+    parts = calibration(labels, probabilities)
     gap = np.nan_to_num(np.abs(parts["accuracy"] - parts["confidence"]))
     return float(np.average(gap, weights=parts["count"]))
 

@@ -69,12 +69,7 @@ def show_images(
 
 
 def show_classes(
-    images: ndarray,
-    labels: ndarray,
-    class_names: Names,
-    *,
-    count: int = 5,
-    size: float = 1.0,
+    images: ndarray, labels: ndarray, class_names: Names, *, count: int = 5
 ) -> Grid:
     """A sheet with a row for every class: its first `count` pictures.
 
@@ -86,10 +81,10 @@ def show_classes(
         Class of every picture.
     class_names : sequence of k str
         Name of class 0, 1, ...; written at the left of the row.
-    count, size
-        Pictures in a row, and the width of one in inches.
+    count : int
+        Pictures in a row.
     """
-    fig, axes = _grid(len(class_names) * count, count, size)
+    fig, axes = _grid(len(class_names) * count, count, 1)
     beside = {"xycoords": "axes fraction", "textcoords": "offset points"}
     for c, (row, name) in enumerate(zip(axes, class_names, strict=True)):
         members = np.flatnonzero(np.asarray(labels) == c)
@@ -100,14 +95,7 @@ def show_classes(
     return fig, axes
 
 
-def mean_images(
-    images: ndarray,
-    labels: ndarray,
-    class_names: Names,
-    *,
-    columns: int = 3,
-    size: float = 1.6,
-) -> Grid:
+def mean_images(images: ndarray, labels: ndarray, class_names: Names) -> Grid:
     """The mean picture of every class: what its members have in common.
 
     Arrays as in `show_classes`; ValueError if a class has no picture.
@@ -117,7 +105,7 @@ def mean_images(
         raise ValueError(f"{what}. Leave it out of `class_names` and of `labels`.")
     classes = range(len(class_names))
     means = [images[np.equal(labels, c)].mean(axis=0) / 255 for c in classes]
-    return show_images(means, titles=class_names, columns=columns, size=size)
+    return show_images(means, titles=class_names, columns=3, size=1.6)
 
 
 def show_mask(mask: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
@@ -179,11 +167,10 @@ def show_kernels(
     kernels: ndarray,
     *,
     channel: int | None = None,
-    count: int = 32,
     columns: int = 8,
     size: float = 0.65,
 ) -> Grid:
-    """The kernels of a convolution, all on one scale, zero in the middle.
+    """The kernels of a convolution, at most 32, all on one scale, zero in the middle.
 
     Parameters
     ----------
@@ -192,14 +179,14 @@ def show_kernels(
     channel : int, optional
         Input channel to show, in red (positive) and blue. When None, kernels of three
         channels are shown as colours around mid-grey, others by their first channel.
-    count, columns, size
-        At most so many kernels, so many in a row, each so many inches wide.
+    columns, size
+        As in `show_images`.
     """
     kernels = np.asarray(kernels)
     if kernels.ndim != 4:
         what = f"`kernels` must be (height, width, in, out); received {kernels.shape}"
         raise ValueError(f"{what}. Pass layer.get_weights()[0].")
-    kernels = np.moveaxis(kernels[..., :count], -1, 0)  # (out, kh, kw, in)
+    kernels = np.moveaxis(kernels[..., :32], -1, 0)  # (out, kh, kw, in)
     limit = float(np.abs(kernels).max()) or 1.0
     if channel is None and kernels.shape[-1] == 3:
         return show_images(0.5 + kernels / (2 * limit), columns=columns, size=size)
@@ -207,10 +194,8 @@ def show_kernels(
     return _one_scale(kernels, None, look, "weight", columns, size)
 
 
-def show_feature_maps(
-    feature_maps: ndarray, *, count: int = 16, columns: int = 8, size: float = 0.75
-) -> Grid:
-    """The channels of one layer for one picture, all on one scale.
+def show_feature_maps(feature_maps: ndarray) -> Grid:
+    """The first 16 channels of one layer for one picture, all on one scale.
 
     Titles are the channels' numbers.
 
@@ -219,8 +204,6 @@ def show_feature_maps(
     feature_maps : ndarray of shape (h, w, c), float
         Activations; ValueError unless there are three axes. Sequential colours when
         none is negative, else diverging ones.
-    count, columns, size
-        At most so many channels, so many in a row, each so many inches wide.
     """
     feature_maps = np.asarray(feature_maps)
     if feature_maps.ndim != 3:
@@ -228,9 +211,9 @@ def show_feature_maps(
             "`feature_maps` must be (h, w, channels) of one picture; received "
             f"{feature_maps.shape}. Take one entry of a batch."
         )
-    shown = np.moveaxis(feature_maps[..., :count], -1, 0)
+    shown = np.moveaxis(feature_maps[..., :16], -1, 0)
     titles, look = [*map(str, range(len(shown)))], _scale(shown, None)
-    return _one_scale(shown, titles, look, "activation", columns, size)
+    return _one_scale(shown, titles, look, "activation", 8, 0.75)
 
 
 # Class maps ---------------------------------------------------------------------------
@@ -270,7 +253,6 @@ def show_overlay(
     opacity: float = 0.5,
     title: str | None = None,
     limit: float | None = None,
-    unit: str = "logits",
     ax: Ax = None,
 ) -> Axes:
     """The positive part of a class map laid over its picture, with a colour bar.
@@ -283,14 +265,14 @@ def show_overlay(
         Signed evidence at any resolution; it is interpolated to the picture's.
     opacity : float in [0, 1]
         0 shows the picture alone, 1 the map alone.
-    title, limit, unit, ax
+    title, limit, ax
         As in `show_map`.
     """
     blended = overlay(image, unit_map(class_map, limit=limit), opacity=opacity)
     ax = show_image(blended, title=title, ax=axes_or_new(ax, 3.6, 3))
     name, low, high = _scale(np.maximum(class_map, 0), limit)
     scale = cm.ScalarMappable(colors.Normalize(low, high), name)
-    return _colour_bar(ax, scale, unit)
+    return _colour_bar(ax, scale, "logits")
 
 
 def show_maps(
@@ -328,8 +310,6 @@ def show_four_panels(
     guided_cam: ndarray,
     *,
     titles: Names = _FOUR_PANELS,
-    columns: int = 2,
-    size: float = 2.2,
 ) -> Grid:
     """A picture and three explanations of one class, each with its own scale.
 
@@ -343,11 +323,11 @@ def show_four_panels(
         Signed, as `saliency.guided_backpropagation` and `saliency.guided_grad_cam` give
         them; shown is the sum over the colours. One pixel in two hundred is beyond the
         end of the scale, so that a few strong ones do not hide the rest.
-    titles, columns, size
-        As in `show_images`; there are four titles.
+    titles
+        As in `show_images`; there are four.
     """
     _check_length("titles", titles, 4)
-    fig, axes = _grid(4, columns, size, titles)
+    fig, axes = _grid(4, 2, 2.2, titles)
     show_image(image, title=titles[0], ax=axes.flat[0])
     show_overlay(image, class_map, title=titles[1], ax=axes.flat[1])
     for i, gradient in enumerate((guided, guided_cam), 2):
@@ -362,7 +342,6 @@ def show_sheet(
     class_maps: ndarray,
     *,
     titles: Names,
-    opacity: float = 0.5,
     limit: float | None = None,
     size: float = 1.65,
 ) -> Grid:
@@ -377,8 +356,6 @@ def show_sheet(
         there are not n.
     titles, size
         As in `show_images`; titles, say, from `prediction_titles`.
-    opacity : float in [0, 1]
-        Of the map over the picture.
     limit : float, optional
         One scale for all maps; each has its own when None.
     """
@@ -386,7 +363,7 @@ def show_sheet(
     _check_length("titles", titles, len(images))
     fig, axes = _grid(3 * len(images), 3, size, titles)
     for row, image, raw, title in zip(axes, images, class_maps, titles, strict=True):
-        blended = overlay(image, unit_map(raw, limit=limit), opacity=opacity)
+        blended = overlay(image, unit_map(raw, limit=limit))
         show_image(image, title=title, ax=row[0])
         show_map(np.maximum(raw, 0), title="class map", limit=limit, ax=row[1])
         show_image(blended, title="superimposed", ax=row[2])
