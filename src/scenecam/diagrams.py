@@ -419,9 +419,7 @@ def _column(ax, x, ys, layers, width, height=0.34, size=10, color=INK, arrows=()
         _arrow(ax, (x, above), (x, below), color=color)
 
 
-def _cuboid(
-    ax: Axes, middle: float, x: float, thick: float, height: float, kind: str, maps: int
-) -> Affine2D:
+def _cuboid(ax: Axes, middle, x, thick, height, kind: str, maps: int) -> Affine2D:
     """A block of maps, as thick as it has channels; how its large face lies askew."""
     face, edge = STYLES[kind]
     back = np.array([0.36, 0.26]) * height

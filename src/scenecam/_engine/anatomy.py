@@ -285,9 +285,7 @@ def study_model(model: keras.Model) -> Anatomy:
 # ---- Where the feature maps are -----------------------------------------------------
 
 
-def _find_maps(
-    model: keras.Model, graph: Graph
-) -> tuple[dict[str, tuple], frozenset[str]]:
+def _find_maps(model, graph: Graph) -> tuple[dict[str, tuple], frozenset[str]]:
     """Find the outputs whose two middle axes are places, and which are of groups.
 
     The picture has places, and so has what is made of what has them, in four axes, but

@@ -5,7 +5,7 @@ the engine: one forward pass and one backward pass per class, whatever the numbe
 layers. What is made of the two arrays is handed to it as a function.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +18,6 @@ from scenecam._engine.anatomy import anatomy_of, keep, numbering
 from scenecam._engine.methods import weighted_sum
 
 Names = Sequence[str]
-Folds = Mapping[str, Callable]
 
 # In the place of a layer's name, which cannot be so: the picture itself, as float32.
 PIXELS = "/pixels"
@@ -40,9 +39,7 @@ class Listening:
         Whether ReLUs pass only positive gradients back, as in guided backpropagation.
     """
 
-    def __init__(
-        self, model: keras.Model, layers: Names = (), *, guided: bool = False
-    ) -> None:
+    def __init__(self, model, layers: Names = (), *, guided: bool = False) -> None:
         self.anatomy, self.layers, self.guided = anatomy_of(model), layers, guided
         self.tapped = anatomy.tap_model(model, self._listen)
 
@@ -126,9 +123,7 @@ def as_batch(images: np.ndarray) -> tf.Tensor:
 # ---- Forward -------------------------------------------------------------------------
 
 
-def read_model(
-    model: keras.Model, images: np.ndarray, layers: Names = (), *, batch_size: int = 64
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def read_model(model, images, layers: Names = (), *, batch_size: int = 64) -> tuple:
     """Ask a model about checked pictures, with a pass that is compiled once.
 
     Returns the outputs by layer, (n, h, w, channels), and the logits (n, classes), both
@@ -179,9 +174,7 @@ def compile_score(model: keras.Model) -> Callable:
 # ---- Forward and back ----------------------------------------------------------------
 
 
-def compile_pass(
-    model: keras.Model, layers: Names, count: int, folds: Folds, *, guided: bool = False
-) -> Callable:
+def compile_pass(model, layers, count, folds, *, guided: bool = False) -> Callable:
     """Compile one forward pass and one backward pass per class, for all layers at once.
 
     The tape starts at the first of the layers, does not watch the weights, and every
@@ -241,15 +234,8 @@ def compile_pass(
 
 
 def fold_pass(
-    model: keras.Model,
-    images: np.ndarray,
-    layers: Names,
-    chosen: np.ndarray,
-    folds: Folds,
-    *,
-    batch_size: int,
-    guided: bool = False,
-) -> dict[str, dict[str, np.ndarray]]:
+    model, images, layers, chosen, folds, *, batch_size, guided=False
+) -> dict:
     """Fold activations and gradients of checked pictures for their `chosen` classes.
 
     Parameters
@@ -291,9 +277,7 @@ def fold_pass(
     return found
 
 
-def pooled_gradients(
-    head: keras.layers.Dense, classes: tf.Tensor, outputs: tf.Tensor
-) -> list[tf.Tensor]:
+def pooled_gradients(head, classes: tf.Tensor, outputs: tf.Tensor) -> list[tf.Tensor]:
     """Gradients below global average pooling, a tensor (n, 1, 1, channels) per class.
 
     Each is the class's column of the kernel, divided by the number of cells.
