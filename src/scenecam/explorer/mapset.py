@@ -12,16 +12,8 @@ from scenecam.scenes import NO_CLASS, SceneSet
 
 # More classes than one looks through: their maps are computed when they are asked for.
 MANY = 20
-# The methods as their papers write them.
-TITLES = {
-    "cam": "CAM",
-    "grad_cam": "Grad-CAM",
-    "grad_cam_pp": "Grad-CAM++",
-    "hires_cam": "HiResCAM",
-    "xgrad_cam": "XGrad-CAM",
-    "layer_cam": "LayerCAM",
-    "score_cam": "Score-CAM",
-}
+# The methods as their papers write them: the first words of their docstrings.
+TITLES = {m: getattr(cam, m).__doc__.split()[0].strip(":,") for m in cam.METHODS}
 
 
 class MapSet:
@@ -97,7 +89,7 @@ class MapSet:
             "controls": {
                 "picture": self.names,
                 "class": class_names,
-                "method": [TITLES.get(name, name) for name in self.methods],
+                "method": [TITLES[name] for name in self.methods],
                 "layer": self.layers,
             },
         }
