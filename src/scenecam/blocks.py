@@ -41,17 +41,11 @@ def conv_norm(
     tensor of shape (n, ceil(h / stride), ceil(w / stride), filters)
     """
     # The normalisation has an offset of its own, so a bias would be a second one.
-    x = layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        dilation_rate=dilation,
-        padding="same",
-        use_bias=False,
-        name=f"{prefix}conv{name}",
-    )(x)
-    x = layers.BatchNormalization(momentum=0.9, name=f"{prefix}norm{name}")(x)
-    return layers.ReLU(name=f"{prefix}relu{name}")(x) if relu else x
+    taps = {"strides": stride, "dilation_rate": dilation, "padding": "same"}
+    conv, norm, cut = (f"{prefix}{kind}{name}" for kind in ("conv", "norm", "relu"))
+    x = layers.Conv2D(filters, kernel, use_bias=False, name=conv, **taps)(x)
+    x = layers.BatchNormalization(momentum=0.9, name=norm)(x)
+    return layers.ReLU(name=cut)(x) if relu else x
 
 
 def residual_block(

@@ -389,10 +389,8 @@ def _check_pair(labels, predictions, k: int | None = None):
                 f"`{name}` must be class indices, integers of shape (n,); received "
                 f"{array.dtype} {array.shape}. Take .argmax(axis=1) of probabilities."
             )
-        if k and not np.isin(array, range(k)).all():
-            raise ValueError(
-                f"`{name}` must lie in 0..{k - 1}; received {np.unique(array)}."
-            )
+        if k and not np.isin(found := np.unique(array), range(k)).all():
+            raise ValueError(f"`{name}` must lie in 0..{k - 1}; received {found}.")
     if len(labels) != len(predictions) or not len(labels):
         what = "`labels` and `predictions` must have the same length of at least 1"
         raise ValueError(f"{what}; received {len(labels)} and {len(predictions)}.")

@@ -116,9 +116,8 @@ def default_recipe(
     rate *= min(1.0, (batch_size / most) ** 0.5)
     small = round(size * share)
     early = epochs * 3 // 4 if SMALLEST_SIDE <= small < size else 0
-    first = {"epochs": early, "learning_rate": rate, "batch_size": batch_size}
-    if balance:
-        first["balance"] = True
+    first = {"epochs": early, "learning_rate": rate}
+    first |= {"batch_size": batch_size, "balance": balance}
     last = {**first, "epochs": epochs - early}
     if early:
         last["learning_rate"] /= 2

@@ -124,10 +124,9 @@ def _open(entry: Entry, place: Path) -> Found | None:
 
 def _write(folder: Path, entry: Entry, records: Records) -> None:
     """Stream records into ``.npy`` files, and write what is no pixel beside them."""
+    names = *(f"{kind}.npy" for kind in entry.shapes), "index.json"
     with ExitStack() as stack:
-        files = []
-        for name in (*(f"{kind}.npy" for kind in entry.shapes), "index.json"):
-            files.append(stack.enter_context(open(folder / name, "wb")))
+        files = [stack.enter_context(open(folder / name, "wb")) for name in names]
         *pixels, index = files
         _write_headers(pixels, entry, 0)
         about, skipped = _write_rows(pixels, records)

@@ -13,6 +13,7 @@ import functools
 import io
 import re
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import PIL
@@ -78,7 +79,9 @@ def decode(file, size, name: str) -> np.ndarray:
             picture = Image.open(file, formats=FORMATS)
             reason = _objection(picture, file)
             if reason is None:
-                picture = _upright(_load(picture, file))
+                picture = _load(picture, file)
+                with suppress(Exception):  # damaged EXIF says nothing about the pixels
+                    ImageOps.exif_transpose(picture, in_place=True)  # upright
                 return resize(_to_rgb(picture, name), size)
     except UnidentifiedImageError:
         file.seek(0)
@@ -193,15 +196,6 @@ def _check_tiff(picture: Image.Image, file) -> None:
         for start, length in zip(tags[starts], tags[lengths], strict=True):
             file.seek(start)
             _decode_jpeg(tables + file.read(length)[2:], picture.mode)
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """Turn a picture as the camera was held."""
-    try:
-        ImageOps.exif_transpose(picture, in_place=True)
-    except Exception:  # a damaged EXIF block says nothing about the pixels
-        pass
-    return picture
 
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:

@@ -32,13 +32,12 @@ def check_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
     shown = "(n, " + ", ".join("any" if d is None else str(d) for d in wanted) + ")"
     resized = "np.stack([scenecam.images.resize_image(np.asarray(image), "
     resized += f"{wanted[:2]}) for image in images])"
-    if isinstance(images, list | tuple):
-        shapes = {np.shape(image) for image in images}
-        if len(shapes) > 1:
-            raise ValueError(
-                f"`images` must be one array of shape {shown}; received a list of "
-                f"pictures of {len(shapes)} shapes. Pass {resized}."
-            )
+    listed = images if isinstance(images, list | tuple) else ()
+    if len(shapes := {np.shape(image) for image in listed}) > 1:
+        raise ValueError(
+            f"`images` must be one array of shape {shown}; received a list of "
+            f"pictures of {len(shapes)} shapes. Pass {resized}."
+        )
     images = np.asanyarray(images)
     if images.dtype.kind not in "uif":
         raise TypeError(

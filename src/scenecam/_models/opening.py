@@ -15,8 +15,8 @@ import math
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from inspect import isclass, isfunction
 from pathlib import Path
-from types import FunctionType
 
 import h5py
 import keras
@@ -192,7 +192,7 @@ def _check_object(entry: dict, path: Path, old: bool) -> None:
         homes = (getattr(keras, home) for home in FUNCTIONS)
         found = (getattr(home, str(kind), None) for home in homes)
         own |= module in (None, "builtins")
-        own &= any(isinstance(function, FunctionType) for function in found)
+        own &= any(map(isfunction, found))
         if old and kind == "hard_sigmoid":
             what = f"{path} asks for {kind!r}, which Keras 3 computes otherwise"
             raise Refused(f"{what}. {OTHERWISE}")
@@ -314,9 +314,7 @@ def _translated(node, path: Path):
     if kind.endswith("Policy"):
         return config["name"]
     name = CLASSES_NOW.get(kind, kind)
-    homes = [
-        h for h in CLASSES if isinstance(getattr(getattr(keras, h), name, 0), type)
-    ]
+    homes = [h for h in CLASSES if isclass(getattr(getattr(keras, h), name, None))]
     if not homes:
         what = f"{path} holds a layer of kind {kind!r}, which Keras 3 does not know"
         raise Refused(f"{what}. {OTHERWISE}")

@@ -120,9 +120,8 @@ class Viewer(anywidget.AnyWidget):
         controls = self._header["controls"]
         for name, index in proposal["value"].items():
             if name not in controls:
-                raise ValueError(
-                    f"there is no control {name!r}; there are {listed(controls)}."
-                )
+                what = f"there is no control {name!r}"
+                raise ValueError(f"{what}; there are {listed(controls)}.")
             if not isinstance(index, int) or not 0 <= index < len(controls[name]):
                 what = f"{name} must be a number from 0 to {len(controls[name]) - 1}"
                 raise ValueError(f"{what}; received {index!r}.")
