@@ -9,6 +9,7 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from scenecam import evaluation
+from scenecam_cli import evaluate
 
 NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
 
@@ -169,7 +170,7 @@ def test_summary_of_some_classes_counts_those_alone():
     assert list(table) == list(report)
     for row, scores in report.items():
         assert table[row] == pytest.approx(scores)
-    some = evaluation.with_summary({"a": table["a"], "b": table["b"]}, 0.6)
+    some = evaluate.with_summary({"a": table["a"], "b": table["b"]}, 0.6)
     assert list(some) == ["a", "b", "accuracy", "macro avg", "weighted avg"]
     assert some["macro avg"]["recall"] == pytest.approx((2 / 3 + 1) / 2)
     assert some["weighted avg"]["recall"] == pytest.approx((2 + 1) / 4)

@@ -242,4 +242,4 @@ def test_a_temperature_changes_how_sure_it_is_and_nothing_else(rng):
     np.testing.assert_allclose(after * temperature, before, rtol=1e-3, atol=1e-4)
     right = SceneSet(batch, before.argmax(axis=1), ("a", "b", "c"))
     assert recipes.calibrate(model, right) == 1.0
-    assert set(train.BUILDERS) == set(recipes.DEFAULTS)
+    assert all(hasattr(models, builder) for builder in train.DEFAULTS)

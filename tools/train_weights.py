@@ -17,13 +17,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from scenecam import data, models, recipes
+from scenecam_cli.defaults import GAP_CNN, HALF_GAPS
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "data" / "cache" / "runs"
 SEED = 0
 
 # See scenecam.recipes for what stands in a recipe.
-GAP_CNN, HALF_GAPS = recipes.GAP_CNN, recipes.HALF_GAPS
 # Trained like the others where a recipe names them, but not shipped.
 TEACHERS = {
     "photos-teacher": {

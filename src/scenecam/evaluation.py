@@ -134,34 +134,20 @@ def classification_table(
 ) -> Table:
     """Precision, recall, F1 score and support of every class, to print by `table_text`.
 
-    Class names must differ from each other and from the rows of `with_summary`.
+    Class names must differ from each other and from the rows that sum them up.
 
     Returns
     -------
     dict
         Class name -> {"precision", "recall", "f1-score" in [0, 1], "support" in
-        pictures}, then the rows of `with_summary`. A score whose denominator is zero
-        is 0.
+        pictures}; then "accuracy" (a float, over all classes), "macro avg" (the mean in
+        which each class counts the same) and "weighted avg" (in which each picture
+        does). A score whose denominator is zero is 0.
     """
     names = _check_names(class_names)
     labels, predictions = _check_pair(labels, predictions, len(names))
     form = {"labels": range(len(names)), "target_names": names, "output_dict": True}
     return metrics.classification_report(labels, predictions, **form, zero_division=0)
-
-
-def with_summary(classes: dict[str, dict[str, float]], accuracy: float) -> Table:
-    """Rows of a `classification_table`, and below them those that sum them up.
-
-    These are "accuracy" (a float, over all classes), "macro avg" (the mean in which
-    each class counts the same) and "weighted avg" (in which each picture does).
-    """
-    rows = np.array([[row[c] for c in _COLUMNS] for row in classes.values()])
-    table = {**classes, "accuracy": accuracy}
-    for name, weights in (("macro avg", None), ("weighted avg", rows[:, -1])):
-        means = np.average(rows, axis=0, weights=weights)
-        means[-1] = rows[:, -1].sum()
-        table[name] = dict(zip(_COLUMNS, means.tolist(), strict=True))
-    return table
 
 
 def table_text(table: Table, *, digits: int = 2, markdown: bool = False) -> str:

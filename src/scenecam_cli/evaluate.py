@@ -133,7 +133,7 @@ def _measure(labels, probabilities, class_names: Sequence[str]) -> dict:
         error = evaluation.expected_calibration_error(labels, probabilities)
     matrix = evaluation.confusion(**both, num_classes=len(class_names))
     pairs = evaluation.confused_pairs(matrix, class_names)
-    means = evaluation.with_summary(classes, accuracy)["macro avg"]
+    means = with_summary(classes, accuracy)["macro avg"]
     return {
         "pictures": len(labels),
         "accuracy": accuracy,
@@ -146,9 +146,23 @@ def _measure(labels, probabilities, class_names: Sequence[str]) -> dict:
     }
 
 
+def with_summary(classes: dict[str, dict[str, float]], accuracy: float) -> dict:
+    """Sum up classes as `evaluation.classification_table` does, those given alone."""
+    import numpy as np
+
+    rows = np.array([[*row.values()] for row in classes.values()])
+    table = {**classes, "accuracy": accuracy}
+    for name, weights in (("macro avg", None), ("weighted avg", rows[:, -1])):
+        means = np.average(rows, axis=0, weights=weights)
+        means[-1] = rows[:, -1].sum()
+        keys = next(iter(classes.values()))
+        table[name] = dict(zip(keys, means.tolist(), strict=True))
+    return table
+
+
 def _report_text(numbers: dict, about: dict) -> str:
     """Give the numbers as a page of text."""
-    from scenecam.evaluation import table_text, with_summary
+    from scenecam.evaluation import table_text
 
     table = with_summary(numbers["classes"], numbers["accuracy"])
     head = [f"{key}: {value}" for key, value in about.items()]

@@ -30,10 +30,8 @@ from pathlib import Path
 
 from scenecam import __version__
 from scenecam_cli import class_folders, terminal
+from scenecam_cli.defaults import DEFAULTS, default_recipe
 from scenecam_cli.terminal import positive, whole
-
-# Those that `recipes` has defaults for; importing it here would take seconds.
-BUILDERS = ("resnet", "gap_cnn", "plain_cnn", "seed_resnet")
 
 CHOICE = "Choose another --out, or add --overwrite to replace it."
 
@@ -45,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", required=True, metavar="NAME.keras", help="file to write")
     add(
         "--builder",
-        choices=BUILDERS,
+        choices=DEFAULTS,
         default="resnet",
         help="the network: residual (default), without pooling, plain, or the report's",
     )
@@ -124,7 +122,7 @@ def _train(pictures, out: Path, arguments: argparse.Namespace) -> dict:
     if (unequal := training.unequal_classes(train)) and not arguments.balance:
         print(f"{unequal}; with --balance each class counts the same.", flush=True)
     digest = recipes.checksum(pictures)
-    recipe = recipes.default_recipe(**options, pictures=len(train))
+    recipe = default_recipe(**options, pictures=len(train))
     settings = {
         "scenecam": __version__,
         **options,
