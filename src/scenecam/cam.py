@@ -192,8 +192,7 @@ def _check_layers(model, layers, methods) -> list[str]:
     if layers is None:
         layers = [name for name in anatomy.features if name not in anatomy.groups][-1:]
     names = asked.find_layers(model, layers)
-    wrong = [name for name in names if name not in anatomy.features]
-    if wrong:
+    if wrong := [name for name in names if name not in anatomy.features]:
         raise ValueError(
             "CAM is defined only for the feature map that is pooled, "
             f"{' or '.join(map(repr, anatomy.features))}; received {wrong}. Use "

@@ -109,8 +109,7 @@ def bootstrap_interval(
     # Only NaN differs from itself.
     known = [(array == array).reshape(lengths[0], -1).all(axis=1) for array in data]
     data = [array[np.all(known, axis=0)] for array in data]
-    count = len(data[0])
-    if not count:
+    if not (count := len(data[0])):
         return np.nan, np.nan, np.nan
     rng = np.random.default_rng(seed)
     draws = (rng.integers(count, size=count) for _ in range(repeats))

@@ -336,8 +336,7 @@ def _check_map(class_map, *, name: str = "class_map") -> np.ndarray:
         raise TypeError(f"{name} must hold real numbers; received {values.dtype}.")
     if values.ndim < 2 or 0 in values.shape[-2:]:
         raise ValueError(f"{name} must be (..., h, w); received shape {values.shape}.")
-    bad = values.size - np.count_nonzero(np.isfinite(values))
-    if bad:
+    if bad := values.size - np.count_nonzero(np.isfinite(values)):
         what = f"{bad} values of {values.size} that are NaN or infinite"
         raise ValueError(f"{name} holds {what}. Look for them in the model's weights.")
     return values

@@ -236,8 +236,7 @@ def renew_statistics(
     discrepancy". Averaged weights: Izmailov et al. (2018), "Averaging weights leads to
     wider optima and better generalization".
     """
-    norms = list(_normalisations(model))
-    if not norms:
+    if not (norms := list(_normalisations(model))):
         return
     settings = Settings(batch_size=batch_size, augment=False, seed=seed)
     stream = batches.training_batches(scenes, settings, **_ends(model, scenes))

@@ -167,6 +167,5 @@ def _make_room(entry: Entry, place: Path) -> None:
             if time.time() - newest > STALE_SECONDS:
                 shutil.rmtree(partial, ignore_errors=True)
     needed = sum(map(math.prod, entry.shapes.values()))
-    free = shutil.disk_usage(place.parent).free
-    if free < needed:
+    if (free := shutil.disk_usage(place.parent).free) < needed:
         raise OSError(f"{needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free")

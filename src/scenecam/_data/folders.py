@@ -171,8 +171,7 @@ def _roots(path, split) -> dict[str, Path]:
         raise FileNotFoundError(f"{what}. Name a folder that has a folder per class.")
     if split is None and (own := class_root(Path(os.path.abspath(path)))):
         return {"all": own}  # the very folder that was named, whatever lies beside it
-    roots = find_roots(path)
-    if not roots:
+    if not (roots := find_roots(path)):
         what = f"{shown} has no class folders with pictures"
         raise ValueError(f"{what}. {_way_to_classes(path)}")
     if split is None and "all" not in roots:

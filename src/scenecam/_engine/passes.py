@@ -292,8 +292,7 @@ def pooled_gradients(head, classes: tf.Tensor, outputs: tf.Tensor) -> list[tf.Te
 
 def check_gradients(gradients: dict[str, Any]) -> None:
     """Raise where no gradient came back, with the layers' names."""
-    missing = [name for name, gradient in gradients.items() if gradient is None]
-    if missing:
+    if missing := [name for name in gradients if gradients[name] is None]:
         raise ValueError(
             f"No gradient reaches {', '.join(map(repr, missing))}: a layer above "
             "cannot be differentiated. Choose a layer nearer to the logits."

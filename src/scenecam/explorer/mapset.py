@@ -66,8 +66,7 @@ class MapSet:
 
     def add_classes(self, classes: Sequence[int]) -> None:
         """Add the maps of more classes, as the model numbers them, for all pictures."""
-        new = self._new(classes)
-        if new:
+        if new := self._new(classes):
             self._append(self._compute(self.images, new), axis=1)
             self.classes += new
 
