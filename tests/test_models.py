@@ -319,3 +319,61 @@ def test_predict_names_the_shape_that_it_wants(rng):
         models.predict(build("gap_cnn"), pictures(rng, side=16))
     with pytest.raises(ValueError, match=r"one picture.*asarray\(images\)\[None\]"):
         models.predict(build("gap_cnn"), pictures(rng)[0])
+
+
+# ---- Networks for pictures of another size
+
+
+def in_another(base):
+    """The convolutions of a network as one layer of another, which has the head."""
+    inner = keras.Model(base.inputs, base.get_layer("features").output, name="inner")
+    inputs = keras.Input(base.input_shape[1:], dtype="uint8")
+    x = layers.GlobalAveragePooling2D()(inner(layers.Rescaling(1.0)(inputs)))
+    return keras.Model(inputs, layers.Dense(3)(x))
+
+
+def sequential(base):
+    rescaling = layers.Rescaling(1 / 255)
+    return keras.Sequential([keras.Input(base.input_shape[1:]), rescaling, base])
+
+
+@pytest.mark.parametrize("kind", [lambda model: model, in_another, sequential])
+@pytest.mark.parametrize("name", ["gap_cnn", "resnet", "gap_resnet"])
+def test_a_network_rebuilt_for_its_own_size_is_the_same(name, kind, rng):
+    model, images = kind(build(name)), pictures(rng)
+    before = [array.copy() for array in model.get_weights()]
+    same = models.resized(model, 32)
+    np.testing.assert_array_equal(
+        models.predict_logits(same, images), models.predict_logits(model, images)
+    )
+    same.set_weights([0 * array for array in before])
+    for array, kept in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(array, kept)
+
+
+@pytest.mark.parametrize("kind", [lambda model: model, in_another, sequential])
+def test_a_rebuilt_network_sees_a_flat_picture_of_any_size_alike(kind, rng):
+    """With 1 x 1 kernels no place knows of its neighbours or of the border."""
+    base = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 1, activation="relu"),
+            layers.BatchNormalization(name="features"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3),
+        ]
+    )
+    model = kind(base)
+    small = rng.integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
+    mosaic = np.tile(small, (1, 2, 2, 1))
+    np.testing.assert_allclose(
+        models.predict_logits(models.resized(model, 16), mosaic),
+        models.predict_logits(model, small),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_a_network_that_flattens_its_maps_is_not_rebuilt():
+    with pytest.raises(ValueError, match=r"64 x 64: .* ends in a global pooling"):
+        models.resized(build("plain_cnn"), 64)

@@ -1,12 +1,13 @@
 """Numbers about maps: do they lie on the class, and on what the model used.
 
-All measures stand under this name, in three rooms:
+All measures stand under this name, in four rooms:
 
 - maps against masks, here: pointing, energy, overlap; and `sobel_edges` and
   `centre_blob`, two baselines that know nothing of the model;
 - maps against the model, in ``_judging/probing.py``: average drop, deletion, insertion;
 - maps against maps, in ``_judging/agreement.py``: rank correlation, shuffled weights,
-  shifted pictures.
+  shifted pictures;
+- maps against mosaics, in ``_judging/mosaics.py``: is each class in its own cell.
 
 A measure gives one number per picture, so that `bootstrap_interval` can say how sure
 the mean is; NaN marks a picture where the measure is not defined. "All else as in"
@@ -26,6 +27,7 @@ from scenecam._judging.agreement import (
     shift_stability,
     weight_randomisation,
 )
+from scenecam._judging.mosaics import Mosaics, grid_pointing, mosaics, verdict
 from scenecam._judging.probing import (
     area_under,
     average_drop,
@@ -43,7 +45,8 @@ __all__ = (
     + ["explained_pictures", "average_drop", "increase"]
     + ["deletion_curve", "insertion_curve", "area_under"]
     + ["rank_correlation", "weight_randomisation", "shift_stability"]
-    + ["bootstrap_interval", "sobel_edges", "centre_blob"]
+    + ["Mosaics", "mosaics", "grid_pointing"]
+    + ["verdict", "bootstrap_interval", "sobel_edges", "centre_blob"]
 )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from keras import layers
 
 from scenecam import blocks
+from scenecam._engine.anatomy import is_graph
 from scenecam._engine.predictions import predict as predict
 from scenecam._engine.predictions import predict_logits as predict_logits
 from scenecam._models.weights import WEIGHTS as WEIGHTS
@@ -319,6 +320,43 @@ def _ask_keras(address: str, ask: Callable):
 
 
 # ---- What builders share -------------------------------------------------------------
+
+
+def resized(model: keras.Model, side: int) -> keras.Model:
+    """Rebuild a network for pictures of `side` by `side` pixels, with the same weights.
+
+    Every place of a picture is treated as before; what changes is over how many the
+    network pools. The model stays as it is; the new one has copies of its weights.
+
+    Raises
+    ------
+    ValueError
+        For a network whose weights depend on the size, because it flattens its maps
+        instead of pooling them, or pictures that are too small for it.
+    """
+
+    def clone(graph, shape_of):
+        given = graph.inputs[0] if isinstance(graph, keras.Sequential) else graph.input
+        new = keras.tree.map_structure(
+            lambda x: keras.Input(shape_of(x.shape[1:]), dtype=x.dtype, name=x.name),
+            given,
+        )
+        return keras.models.clone_model(graph, new, clone_function=copy)
+
+    def copy(layer):
+        if is_graph(layer):
+            return clone(layer, lambda s: (None, None, s[2]) if len(s) == 3 else s)
+        return type(layer).from_config(layer.get_config())
+
+    try:
+        larger = clone(model, lambda shape: (side, side, *shape[2:]))
+        larger.set_weights(model.get_weights())
+    except ValueError as error:
+        raise ValueError(
+            f"Model {model.name!r} cannot be rebuilt for pictures of {side} x {side}: "
+            f"{error} Take a network that ends in a global pooling."
+        ) from error
+    return larger
 
 
 def _scaled_input(input_shape, *, subtract=None):
