@@ -230,21 +230,20 @@ def plausible_mistakes(
     *,
     masks: ndarray | None = None,
     max_gap: float = 0.3,
-    min_share: float = 0.05,
     count: Count = None,
 ) -> ndarray:
     """Predictions that are wrong and still make sense, the most sensible first.
 
     Without masks: the true class came second, at most `max_gap` behind; the closest
     come first. With masks (n, h, w), a class index per pixel, the truth itself decides:
-    the predicted class really covers at least `min_share` of the picture; the largest
+    the predicted class really covers at least a twentieth of the picture; the largest
     share comes first. Returned are indices as by `right_examples`.
     """
     labels, probs, predictions, sure = _check_probabilities(labels, probabilities)
     wrong = predictions != labels
     if masks is not None:
         shares = class_share(masks, predictions)
-        return _largest(wrong & (shares >= min_share), shares, count)
+        return _largest(wrong & (shares >= 0.05), shares, count)
     second = np.argsort(probs, axis=1)[:, -2]
     gap = sure - probs[np.arange(len(labels)), labels]
     return _largest(wrong & (second == labels) & (gap <= max_gap), -gap, count)

@@ -260,17 +260,15 @@ def study_model(model: keras.Model) -> Anatomy:
     joined = [call.path for call in graph.joined(logits) if call.path in maps]
     last = (joined or maps or [None])[-1]
     after = layers[[c.path for c in layers].index(last) + 1 :] if last else []
+    weighed = [call for call in after if getattr(call.layer, "weights", ())]
+    steps = [c for c in weighed if len(c.shape) == 3 and c.shape[1] != 1]
     return Anatomy(
         sizes=sizes,
         groups=groups,
         repeated=graph.repeated,
         last=last,
-        convolutions=tuple(c.path for c in after if _mixes(c.layer)),
-        tokens={
-            c.path: c.shape[1:]
-            for c in after
-            if len(c.shape) == 3 and c.shape[1] != 1 and getattr(c.layer, "weights", ())
-        },
+        convolutions=tuple(c.path for c in weighed if _mixes(c.layer)),
+        tokens={call.path: call.shape[1:] for call in steps},
         logits=logits.path,
         units=units,
         num_classes=max(units, 2),
@@ -344,8 +342,7 @@ def _find_pooling(graph: Graph, logits: Call) -> tuple[Any, tuple[str, ...]]:
 
 def _mixes(layer: Any) -> bool:
     """Whether a layer is a convolution of more than one place."""
-    sides = getattr(layer, "kernel_size", ())
-    return bool(getattr(layer, "weights", ())) and any(side > 1 for side in sides)
+    return any(side > 1 for side in getattr(layer, "kernel_size", ()))
 
 
 # ---- Where the logits are ------------------------------------------------------------

@@ -80,10 +80,5 @@ def predicting(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     It takes pictures (n, h, w, c) of any dtype, and gives float32 (n, classes).
     """
     listening = Listening(model)
-    sigmoid = listening.anatomy.squash == "sigmoid"
-
-    def probabilities(images: tf.Tensor) -> tf.Tensor:
-        logits = tf.cast(listening.run(images)[1], tf.float32)
-        return tf.nn.sigmoid(logits) if sigmoid else tf.nn.softmax(logits)
-
-    return probabilities
+    squash = tf.nn.sigmoid if listening.anatomy.squash == "sigmoid" else tf.nn.softmax
+    return lambda images: squash(listening.run(images)[1])
