@@ -118,8 +118,7 @@ def load_scenes(split: str = "train", *, size=96, count=None, source=None) -> Sc
         `load_folder`.
     """
     _check(split, count)
-    folder = _scenes_folder(source)
-    if folder is None:
+    if (folder := _scenes_folder(source)) is None:
         return _load_drawn(split, size, count)
     return _load_folder(folder, size, split, count)
 
@@ -134,8 +133,7 @@ def load_animals(split: str = "train", *, size=32, count=None, source=None) -> S
     not. The set has `paths` and no `masks`.
     """
     _check(split, count)
-    folder = _find_folder("animals", "SCENECAM_ANIMALS", source)
-    if folder is None:
+    if (folder := _find_folder("animals", "SCENECAM_ANIMALS", source)) is None:
         place = images.shown_path(project_root() / "data" / "animals")
         remedy = "Use `scenecam fetch animals`, or name a folder in SCENECAM_ANIMALS."
         raise FileNotFoundError(f"there are no animals at {place}. {remedy}")

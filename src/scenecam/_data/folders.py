@@ -95,8 +95,7 @@ def find_roots(path) -> dict[str, Path]:
         parts = _named_parts(place)
         if len(parts) == len(PARTS):
             return parts
-    root = class_root(path)
-    if root is None:
+    if (root := class_root(path)) is None:
         inner = _subfolders(path)
         if len(inner) == 1 and not _is_part(inner[0]):
             return find_roots(inner[0])

@@ -79,15 +79,12 @@ class Listening:
 
 def before_squashing(call: anatomy.Call) -> tf.Tensor:
     """Return a layer's result before its own softmax or sigmoid."""
-    layer = call.layer
-    if not anatomy.squashes(layer):
+    if not anatomy.squashes(call.layer):
         return call.output
-    inputs, kernel, bias = (
-        None if each is None else tf.cast(each, layer.compute_dtype)
-        for each in (call.inputs[0], layer.kernel, layer.bias)
-    )
+    layer, dtype = call.layer, call.layer.compute_dtype
+    inputs, kernel = tf.cast(call.inputs[0], dtype), tf.cast(layer.kernel, dtype)
     logits = keras.ops.matmul(inputs, kernel)
-    return logits if bias is None else logits + bias
+    return logits if layer.bias is None else logits + tf.cast(layer.bias, dtype)
 
 
 @tf.custom_gradient

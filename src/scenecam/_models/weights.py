@@ -263,8 +263,11 @@ def save_model(
     if path.suffix != ".keras":
         what = "a network is saved to a file that ends in .keras"
         raise ValueError(f"{what}; received {path.name!r}.")
+    # A copy without the optimizer, whose state is twice the size of the weights.
+    bare, weights = type(model).from_config(model.get_config()), model.get_weights()
+    bare.set_weights([_rounded(values) for values in weights] if compact else weights)
     with whole.whole_file(path) as partial:
-        _without_optimizer(model, compact=compact).save(partial)
+        bare.save(partial)
         partial.write_bytes(_packed(partial))
         if card is not None:
             card = dict(card, bytes=partial.stat().st_size, sha256=sha256_of(partial))
@@ -273,14 +276,6 @@ def save_model(
     if card is not None:
         whole.write_file(card_path(path), text.encode())
     return path
-
-
-def _without_optimizer(model, *, compact):
-    """Copy a network; the state of an optimizer is twice the size of the weights."""
-    bare = type(model).from_config(model.get_config())
-    weights = model.get_weights()
-    bare.set_weights([_rounded(values) for values in weights] if compact else weights)
-    return bare
 
 
 def _rounded(values):
