@@ -187,4 +187,4 @@ def test_the_javascript_stays_small_and_readable():
 
 def test_the_scripts_and_styles_are_part_of_the_package():
     config = (ROOT / "pyproject.toml").read_text()
-    assert '"scenecam.explorer" = ["*.js", "*.css"]' in config
+    assert '"scenecam.explorer" = ["*.js", "*.css", "*.html"]' in config

@@ -11,6 +11,7 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import Template
 
 import anywidget
 import numpy as np
@@ -165,16 +166,10 @@ class Viewer(anywidget.AnyWidget):
         named = [labels[self.choice[name]] for name, labels in controls]
         words = html.escape(f"{self._header['title'] or 'Map'}: {', '.join(named)}")
         still = base64.b64encode(images.encode_jpeg(self._still())).decode()
-        return (
-            '<div class="scenecam-page" data-asleep>'
-            f"<style>{self._css}</style>"
-            '<div class="scenecam"></div>'
-            '<figure class="scenecam-still">'
-            f'<img alt="{words}" src="data:image/jpeg;base64,{still}">'
-            f"<figcaption>{words}</figcaption></figure>"
-            f'<script type="application/json">{data}</script>'
-            f'<script type="module">{module}</script></div>'
+        content = dict(
+            css=self._css, words=words, still=still, data=data, module=module
         )
+        return Template((_HERE / "page.html").read_text()).substitute(content)
 
     def _still(self) -> np.ndarray:
         """One picture for where no script runs, uint8 (height, width, 3)."""
