@@ -176,7 +176,8 @@ class SceneSet:
         """
         if count < 1:
             raise ValueError(f"count must be at least 1; received {count}.")
-        if short := {k: has for k, has in self.counts().items() if has < count}:
+        short = {name: has for name, has in self.counts().items() if has < count}
+        if short:
             what = f"count={count} of every class is more than there are: {short}"
             raise ValueError(f"{what}. Ask for fewer or load more pictures.")
         chosen = [members[:count] for members in self._shuffled_members(seed)]

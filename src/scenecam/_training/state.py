@@ -100,7 +100,8 @@ class Run(keras.callbacks.Callback):
             return
         with np.load(path) as state:
             about, history = json.loads(str(state["about"]))
-            if other := [k for k in self.about if about.get(k) != self.about[k]]:
+            other = [name for name in self.about if about.get(name) != self.about[name]]
+            if other:
                 raise ValueError(
                     f"{path} belongs to a run with other settings "
                     f"({', '.join(other)}). Resume with those, or in another folder."
