@@ -1,7 +1,8 @@
 """Paint scenes of six classes from a seed, with the class of every pixel.
 
 Only NumPy is needed, arrays come out, and the same seed gives the same bytes on any
-machine. `draw` paints one scene, `CLASS_NAMES` names the classes, and `digest` names
+machine. `draw` paints one scene, `draw_aside` one
+whose class is off the middle, `CLASS_NAMES` names the classes, and `digest` names
 the drawing itself: it changes when what is painted changes.
 
 The rooms, in the order in which they stand on each other:
@@ -18,3 +19,4 @@ The rooms, in the order in which they stand on each other:
 from scenepainter.compose import CLASS_NAMES as CLASS_NAMES
 from scenepainter.compose import digest as digest
 from scenepainter.compose import draw as draw
+from scenepainter.compose import draw_aside as draw_aside

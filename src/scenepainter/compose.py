@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 from functools import cache, partial
 
 import numpy as np
 
 from scenepainter.canvas import Canvas, finish
-from scenepainter.landscapes import forest, glacier, mountain, sea
+from scenepainter.landscapes import forest, glacier, mountain, sea, wood_outside
 from scenepainter.townscapes import buildings, street
 
 CLASS_NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
@@ -18,6 +19,12 @@ CLASS_NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
 MIN_SHARE = 0.15
 
 COMPOSERS = (buildings, forest, glacier, mountain, sea, street)
+# Most forests are seen from within and fill every window.
+ASIDE_COMPOSERS = (buildings, wood_outside, glacier, mountain, sea, street)
+# A scene whose class stands aside: the class's share of it; how far, in sides of the
+# picture, the class's centre lies from the middle at least; side of the larger scene.
+ASIDE_SHARE, ASIDE_OFF, ASIDE_SCALE = (0.08, 0.3), 0.2, 1.5
+
 # How often a class is photographed in black and white.
 GREY = (0.12, 0.08, 0.05, 0.05, 0.12, 0.25)
 
@@ -57,12 +64,49 @@ def draw(index: int, size: int, seed: np.random.SeedSequence, recolour=None):
     return finish(canvas, grey=GREY[index]), canvas.mask
 
 
-def _compose(kind, index, size, seed, recolour) -> Canvas:
+def draw_aside(index: int, size: int, seed: np.random.SeedSequence):
+    """Draw a scene whose class lies off the middle, and on less of the picture.
+
+    All as in `draw`, of which this is a window into a larger scene: the one whose class
+    lies furthest to the left or to the right, as chance wants it. The class covers
+    `ASIDE_SHARE`, and no other class covers more. Scenes that have no such window are
+    drawn anew.
+    """
+    large = round(ASIDE_SCALE * size)
+    steps = range(0, large - size + 1, size // 8)
+    side = np.random.Generator(np.random.PCG64(seed)).choice((-1, 1))
+    for attempt in itertools.count():
+        key = (*seed.spawn_key, attempt)
+        own = np.random.SeedSequence(seed.entropy, spawn_key=key)
+        canvas = _compose(Canvas, index, large, own, {}, ASIDE_COMPOSERS)
+        found = [
+            (side * across, np.s_[top : top + size, left : left + size])
+            for top in steps
+            for left in steps
+            if (across := _aside(canvas.mask[top:, left:][:size, :size], index))
+            is not None
+        ]
+        if found:
+            window = max(found, key=lambda pair: pair[0])[1]
+            return finish(canvas, grey=GREY[index])[window], canvas.mask[window]
+
+
+def _aside(mask: np.ndarray, index: int) -> float | None:
+    """How far to the right the class lies if it stands aside, in sides; else None."""
+    shares = np.bincount(mask.ravel(), minlength=256)[: len(CLASS_NAMES)] / mask.size
+    low, high = ASIDE_SHARE
+    if not low <= shares[index] <= high or shares[index] < shares.max():
+        return None
+    down, across = (np.mean(at) / len(mask) - 0.5 for at in np.nonzero(mask == index))
+    return across if np.hypot(down, across) >= ASIDE_OFF else None
+
+
+def _compose(kind, index, size, seed, recolour, composers=COMPOSERS) -> Canvas:
     """Compose scenes of a class until one shows enough of it."""
     rng = np.random.Generator(np.random.PCG64(seed))
     while True:
         canvas = kind(size, rng, recolour)
-        COMPOSERS[index](canvas)
+        composers[index](canvas)
         if np.count_nonzero(canvas.mask == index) >= MIN_SHARE * size * size:
             return canvas
 

@@ -482,6 +482,14 @@ def forest(c: Canvas) -> None:
         sunbeams(c)
 
 
+def wood_outside(c: Canvas) -> None:
+    """Compose a forest that is seen from outside, whatever else chance would want."""
+    weather(c, "clear clear clear clear overcast overcast mist golden storm")
+    c.light.shade = tuple(v * 0.6 for v in c.light.shade)
+    sky(c, 1.0)
+    forest_edge(c)
+
+
 def forest_edge(c: Canvas) -> None:
     """Paint three rows of trees from outside, behind a meadow."""
     base = c.u(0.75, 1.0) + c.line(3, 2, 0.5) * 0.05
