@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scenecam.synth import CLASS_NAMES, draw_scene, draw_scenes
+from scenepainter import draw_aside
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,44 @@ def test_sets_are_balanced_and_typed(scenes):
     assert len(draw_scenes(0)) == 0
 
 
+@pytest.fixture(scope="module")
+def aside():
+    return draw_scenes(48, seed=5, placed="aside")
+
+
+def test_scenes_with_the_class_aside_have_the_same_bytes_everywhere(aside):
+    assert digest(aside[range(12)]) == digest(draw_scenes(12, seed=5, placed="aside"))
+    assert (
+        digest(draw_scenes(12, size=48, seed=5, placed="aside"))
+        == "50ba5585ff0d41fd655578a62337fa899785c7cec7fcede79afd3dc28a3d638a"
+    )
+
+
+@pytest.mark.parametrize("name", CLASS_NAMES)
+def test_a_class_aside_lies_off_the_middle_and_covers_less(aside, name):
+    index = CLASS_NAMES.index(name)
+    for mask in aside.masks[aside.labels == index]:
+        shares = [(mask == other).mean() for other in range(6)]
+        assert 0.08 <= shares[index] <= 0.3 and shares[index] == max(shares)
+        middle = np.mean(np.nonzero(mask == index), axis=1) / len(mask) - 0.5
+        assert np.hypot(*middle) >= 0.2
+    assert (aside.labels == index).sum() == 8
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_the_mask_of_a_class_aside_is_that_of_the_pixels(index):
+    def paint(grey):
+        flat = {index: (grey, grey, grey)}
+        return draw_aside(index, 64, np.random.SeedSequence(index), flat)
+
+    (dark, mask), (pale, same) = paint(0.0), paint(1.0)
+    assert np.array_equal(mask, same)
+    assert np.array_equal((dark != pale).any(axis=-1), mask == index)
+
+
 def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="None or 'aside'; received 'left'"):
+        draw_scenes(3, placed="left")
     with pytest.raises(ValueError, match="'desert'.*buildings"):
         draw_scene("desert")
     with pytest.raises(ValueError, match="'sand'"):

@@ -10,7 +10,7 @@ from functools import cache, partial
 import numpy as np
 
 from scenepainter.canvas import Canvas, finish
-from scenepainter.landscapes import forest, glacier, mountain, sea, wood_outside
+from scenepainter.landscapes import forest, glacier, mountain, sea
 from scenepainter.townscapes import buildings, street
 
 CLASS_NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
@@ -19,8 +19,8 @@ CLASS_NAMES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
 MIN_SHARE = 0.15
 
 COMPOSERS = (buildings, forest, glacier, mountain, sea, street)
-# Most forests are seen from within and fill every window.
-ASIDE_COMPOSERS = (buildings, wood_outside, glacier, mountain, sea, street)
+# The same, but no forest from within, which fills every window.
+FROM_OUTSIDE = (buildings, partial(forest, kinds="edge"), *COMPOSERS[2:])
 # A scene whose class stands aside: the class's share of it; how far, in sides of the
 # picture, the class's centre lies from the middle at least; side of the larger scene.
 ASIDE_SHARE, ASIDE_OFF, ASIDE_SCALE = (0.08, 0.3), 0.2, 1.5
@@ -64,7 +64,7 @@ def draw(index: int, size: int, seed: np.random.SeedSequence, recolour=None):
     return finish(canvas, grey=GREY[index]), canvas.mask
 
 
-def draw_aside(index: int, size: int, seed: np.random.SeedSequence):
+def draw_aside(index: int, size: int, seed: np.random.SeedSequence, recolour=None):
     """Draw a scene whose class lies off the middle, and on less of the picture.
 
     All as in `draw`, of which this is a window into a larger scene: the one whose class
@@ -78,9 +78,9 @@ def draw_aside(index: int, size: int, seed: np.random.SeedSequence):
     for attempt in itertools.count():
         key = (*seed.spawn_key, attempt)
         own = np.random.SeedSequence(seed.entropy, spawn_key=key)
-        canvas = _compose(Canvas, index, large, own, {}, ASIDE_COMPOSERS)
+        canvas = _compose(Canvas, index, large, own, recolour or {}, FROM_OUTSIDE)
         found = [
-            (side * across, np.s_[top : top + size, left : left + size])
+            (side * across, (slice(top, top + size), slice(left, left + size)))
             for top in steps
             for left in steps
             if (across := _aside(canvas.mask[top:, left:][:size, :size], index))
@@ -93,12 +93,17 @@ def draw_aside(index: int, size: int, seed: np.random.SeedSequence):
 
 def _aside(mask: np.ndarray, index: int) -> float | None:
     """How far to the right the class lies if it stands aside, in sides; else None."""
-    shares = np.bincount(mask.ravel(), minlength=256)[: len(CLASS_NAMES)] / mask.size
+    side, own = len(mask), np.flatnonzero(mask == index).tolist()
+    most = max(np.count_nonzero(mask == other) for other in range(len(CLASS_NAMES)))
     low, high = ASIDE_SHARE
-    if not low <= shares[index] <= high or shares[index] < shares.max():
+    if not low <= len(own) / mask.size <= high or len(own) < most:
         return None
-    down, across = (np.mean(at) / len(mask) - 0.5 for at in np.nonzero(mask == index))
-    return across if np.hypot(down, across) >= ASIDE_OFF else None
+    # Sums of whole numbers are exact on any machine.
+    down, across = (
+        (sum(places) / len(own) + 0.5) / side - 0.5
+        for places in zip(*(divmod(place, side) for place in own), strict=True)
+    )
+    return across if down * down + across * across >= ASIDE_OFF * ASIDE_OFF else None
 
 
 def _compose(kind, index, size, seed, recolour, composers=COMPOSERS) -> Canvas:

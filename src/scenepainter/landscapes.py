@@ -458,10 +458,12 @@ SHORES = {"cliffs": cliffs, "rocks": near_rocks, "breaker": breaker}
 BARKS = ((0.22, 0.17, 0.13), (0.32, 0.28, 0.24), (0.4, 0.26, 0.18), (0.7, 0.68, 0.64))
 
 
-def forest(c: Canvas) -> None:
+FORESTS = "trunks trunks trunks path path thicket thicket bare bare edge"
+
+
+def forest(c: Canvas, kinds: str = FORESTS) -> None:
     """Compose a forest: trunks with depth, path, bare winter trees, thicket, edge."""
     weather(c, "clear clear clear clear overcast overcast mist golden storm")
-    kinds = "trunks trunks trunks path path thicket thicket bare bare edge"
     kind = c.pick(kinds)
     c.light.shade = tuple(v * 0.6 for v in c.light.shade)
     colours = greens(c, 0.2)
@@ -480,14 +482,6 @@ def forest(c: Canvas) -> None:
     leaves(c, colours, kind)
     if c.chance(0.2):
         sunbeams(c)
-
-
-def wood_outside(c: Canvas) -> None:
-    """Compose a forest that is seen from outside, whatever else chance would want."""
-    weather(c, "clear clear clear clear overcast overcast mist golden storm")
-    c.light.shade = tuple(v * 0.6 for v in c.light.shade)
-    sky(c, 1.0)
-    forest_edge(c)
 
 
 def forest_edge(c: Canvas) -> None:
