@@ -248,12 +248,12 @@ def grad_cam_steps(*, ax: Ax = None) -> Axes:
     for i, value in enumerate((0.35, 0.2, 0.5, 0.3, 1.0, 0.15)):
         bar = patches.Rectangle((x - 0.45, y + 0.42 - 0.15 * i), 0.85 * value, 0.11)
         _shape(ax, bar, "dense" if value == 1 else "data", lw=0.8)
-    _label(ax, x + 0.5, y - 0.12, "$y^c$", size=11, color=STYLES["dense"][1])
+    _label(ax, x + 0.5, y - 0.12, "$S_c$", size=11, color=STYLES["dense"][1])
 
     x, y = derive
     _map(ax, maps[0], x - 0.42, y + 0.07, 0.55)
     _shape(ax, patches.Circle((x + 0.5, y + 0.07), 0.14), "dense")
-    _label(ax, x + 0.5, y + 0.07, "$y^c$")
+    _label(ax, x + 0.5, y + 0.07, "$S_c$")
     _arrow(ax, (x - 0.12, y + 0.2), (x + 0.35, y + 0.15), lw=1, color=GREY)
     _arrow(ax, (x + 0.35, y - 0.02), (x - 0.12, y - 0.1), lw=1.8, color=VERMILION)
 
@@ -275,8 +275,8 @@ def _six_frames(ax: Axes) -> list[tuple[float, float]]:
     """The numbered frames of the six steps, from one to the next; their centres."""
     steps = (
         ("predict", "keep the feature\nmaps $A^k$"),
-        ("choose the class", "$c = $ argmax of\nthe logits $y$"),
-        ("take the gradient", r"$\partial y^c / \partial A^k$" "\nof every place"),
+        ("choose the class", "$c = $ argmax of\nthe logits $S$"),
+        ("take the gradient", r"$\partial S_c / \partial A^k$" "\nof every place"),
         ("weigh the maps", r"$\alpha_k^c$ = mean of the" "\ngradient over places"),
         ("sum and cut off", r"ReLU$(\sum_k \alpha_k^c A^k)$"),
         ("superimpose", "enlarge the map,\nblend it in"),

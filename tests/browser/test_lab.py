@@ -24,7 +24,7 @@ playwright = pytest.importorskip(
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-CHAPTER = ROOT / "book" / "07-grad-cam.ipynb"
+CHAPTER = ROOT / "book" / "08-the-explorer.ipynb"
 # Keras takes ten seconds to start, and more where other work is going on.
 START, ANSWER, RUN = 120, 15, 300
 # JupyterLab takes cells out of the page while they are not in view.
