@@ -32,8 +32,8 @@ def weighted_sum(activations: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     if weights.shape.rank == 2:
         return tf.einsum("nhwk,nk->nhw", activations, weights)
     n, h, w, k = tf.unstack(tf.shape(activations))
-    cells = tf.reshape(activations, (n, h * w, k))
-    return tf.reshape(tf.matmul(weights, cells, transpose_b=True), (n, -1, h, w))
+    places = tf.reshape(activations, (n, h * w, k))
+    return tf.reshape(tf.matmul(weights, places, transpose_b=True), (n, -1, h, w))
 
 
 def mean_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
