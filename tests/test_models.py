@@ -377,3 +377,15 @@ def test_a_rebuilt_network_sees_a_flat_picture_of_any_size_alike(kind, rng):
 def test_a_network_that_flattens_its_maps_is_not_rebuilt():
     with pytest.raises(ValueError, match=r"64 x 64: .* ends in a global pooling"):
         models.resized(build("plain_cnn"), 64)
+
+
+def test_what_a_normalisation_has_learned_comes_along(rng):
+    images = pictures(rng).astype(np.float32)
+    normalisation = layers.Normalization()
+    normalisation.adapt(images)
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    model = keras.Sequential([keras.Input((32, 32, 3)), normalisation, *head])
+    same = models.resized(model, 32)
+    np.testing.assert_array_equal(
+        same.predict(images, verbose=0), model.predict(images, verbose=0)
+    )

@@ -303,25 +303,6 @@ def imagenet_names() -> tuple[str, ...]:
     )
 
 
-def _ask_keras(address: str, ask: Callable):
-    """Call what may download a file; ConnectionError at once if there is no network."""
-    name = address.rsplit("/", 1)[1]
-    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
-    try:
-        if not (folder / name).is_file():
-            urllib.request.urlopen(address, timeout=5).close()
-        return ask()
-    except Exception as error:  # Keras wraps what goes wrong into Exception itself
-        raise ConnectionError(
-            f"{name} cannot be downloaded now ({type(error).__name__}). Bring "
-            f"{address} from a machine with a network and put it into {folder}, or use "
-            "weights that are here, such as models.pretrained('drawn-vgg16')."
-        ) from error
-
-
-# ---- What builders share -------------------------------------------------------------
-
-
 def resized(model: keras.Model, side: int) -> keras.Model:
     """Rebuild a network for pictures of `side` by `side` pixels, with the same weights.
 
@@ -346,17 +327,42 @@ def resized(model: keras.Model, side: int) -> keras.Model:
     def copy(layer):
         if is_graph(layer):
             return clone(layer, lambda s: (None, None, s[2]) if len(s) == 3 else s)
-        return type(layer).from_config(layer.get_config())
+        new = type(layer).from_config(layer.get_config())
+        if isinstance(new, layers.Normalization):
+            normalisations.append(new)
+        return new
 
+    normalisations = []
     try:
         larger = clone(model, lambda shape: (side, side, *shape[2:]))
         larger.set_weights(model.get_weights())
+        for layer in normalisations:
+            layer.finalize_state()  # what it divides by is worked out of its weights
     except ValueError as error:
         raise ValueError(
             f"Model {model.name!r} cannot be rebuilt for pictures of {side} x {side}: "
             f"{error} Take a network that ends in a global pooling."
         ) from error
     return larger
+
+
+def _ask_keras(address: str, ask: Callable):
+    """Call what may download a file; ConnectionError at once if there is no network."""
+    name = address.rsplit("/", 1)[1]
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+    try:
+        if not (folder / name).is_file():
+            urllib.request.urlopen(address, timeout=5).close()
+        return ask()
+    except Exception as error:  # Keras wraps what goes wrong into Exception itself
+        raise ConnectionError(
+            f"{name} cannot be downloaded now ({type(error).__name__}). Bring "
+            f"{address} from a machine with a network and put it into {folder}, or use "
+            "weights that are here, such as models.pretrained('drawn-vgg16')."
+        ) from error
+
+
+# ---- What builders share -------------------------------------------------------------
 
 
 def _scaled_input(input_shape, *, subtract=None):

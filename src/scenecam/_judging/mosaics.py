@@ -75,7 +75,7 @@ def grid_pointing(maps: np.ndarray, *, grid: int = 2) -> np.ndarray:
     -------
     ndarray of shape (n, grid * grid), float64
         Chance is ``1 / grid**2``, which is also the score of a map without any positive
-        value. The four of a mosaic are not independent: take their mean first.
+        value. Those of a mosaic are not independent: take their mean first.
 
     Raises
     ------
@@ -84,9 +84,9 @@ def grid_pointing(maps: np.ndarray, *, grid: int = 2) -> np.ndarray:
 
     Notes
     -----
-    The grid pointing game of M. Böhle et al. (CVPR 2021, section 4.1), studied further
-    by S. Rao et al. (CVPR 2022): ``relu(map)[cell].sum() / relu(map).sum()``. A place
-    of the map on the border of cells counts for each by its area in it.
+    The grid pointing game of M. Böhle et al. (CVPR 2021), studied further by S. Rao et
+    al. (CVPR 2022): ``relu(map)[cell].sum() / relu(map).sum()``. A place of the map on
+    the border of cells counts for each by its area in it.
     """
     shape, cells = np.shape(maps), grid * grid
     if len(shape) != 4 or shape[1] != cells:
