@@ -2,10 +2,21 @@
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
-from chapters import CHAPTERS, PAGES, code_cells, read, tags_of, text_of, tree_of
+from chapters import (
+    CHAPTERS,
+    PAGES,
+    code_cells,
+    plain_python,
+    read,
+    tags_of,
+    text_of,
+    tree_of,
+)
 from conftest import ROOT
 
 # Said of figures: a number and a page follow only where Sphinx reads the text.
@@ -96,7 +107,102 @@ def test_no_picture_is_shown_without_its_number(path):
             assert not drawn, f"{path.name}: {drawn[0]} draws a figure with no number"
 
 
+# What a reader copies from the page.
+
+
+def shown_cells(notebook):
+    """Code cells that the page shows, folded ones included: a click opens them."""
+    unseen = {"remove-cell", "remove-input"}
+    return [cell for cell in code_cells(notebook) if not unseen & set(tags_of(cell))]
+
+
+@each_chapter
+def test_what_the_page_shows_runs_without_what_it_does_not_show(path):
+    shown = [plain_python(cell.source) for cell in shown_cells(read(path))]
+    settings = 'builtins = ["display", "get_ipython"]'
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "-q"]
+    command += ["--select=F821", "--output-format=concise", "--config", settings, "-"]
+    done = subprocess.run(
+        command, input="\n".join(shown), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@each_chapter
+def test_the_page_shows_no_code_that_is_there_for_the_page(path):
+    for cell in shown_cells(read(path)):
+        for word in ("glue", "fmt: ", "noqa"):
+            assert word not in cell.source, f"{path.name}: {word} in a shown cell"
+
+
+# What the text says of numbers.
+
+COMPARES = re.compile(
+    r"\b(more|less|fewer|higher|lower|better|worse|larger|smaller|longer|shorter|faster"
+    r"|slower|above|below|beats?|exceeds?|only)\b",
+    flags=re.IGNORECASE,
+)
+GLUED = re.compile(r"\{glue:?\w*\}`([\w-]+)[^`]*`")
+
+
+def comparing_sentences(notebook):
+    """Sentences that compare in typed words, each with the numbers glued into it."""
+    # A glued sentence brings its own full stop. (A superlative names by its glue.)
+    ends = r"(?<=[.?!:|)])\s+|(?<=`)\s+(?=[A-Z(*])|\n\n+|\n(?=[-#|])"
+    for sentence in re.split(ends, text_of(notebook)):
+        names = GLUED.findall(sentence)
+        if names and COMPARES.search(GLUED.sub("", sentence)):
+            yield sentence, set(names)
+
+
+@each_chapter
+def test_a_typed_comparison_of_glued_numbers_is_asserted(path):
+    """By its name, in a cell that the page does not show; it runs in each edition."""
+    notebook = read(path)
+    asserted = {
+        getattr(node.msg, "value", None)
+        for cell in code_cells(notebook)
+        if "remove-cell" in tags_of(cell)
+        for node in ast.walk(tree_of(cell.source))
+        if isinstance(node, ast.Assert)
+    }
+    for sentence, names in comparing_sentences(notebook):
+        assert names & asserted, f"{path.name}: assert {sorted(names)}: {sentence}"
+
+
 # Exercises.
+
+
+@each_chapter
+def test_exercises_are_numbered_and_stated_before_they_are_checked(path):
+    """After the heading "Exercises": heading, statement, and then the check."""
+    found, cells = [], read(path).cells
+    starts = [
+        number
+        for number, cell in enumerate(cells)
+        if cell.cell_type == "markdown"
+        and re.search(r"^## Exercises$", cell.source, flags=re.MULTILINE)
+    ]
+    assert len(starts) == 1, f"{path.name} needs one heading 'Exercises'"
+    stated = False
+    for cell in cells[starts[0] :]:
+        if cell.cell_type == "markdown":
+            source = re.sub(
+                r"(?s).*^## Exercises$", "", cell.source, flags=re.MULTILINE
+            )
+            parts = re.split(r"^### ", source, flags=re.MULTILINE)
+            for part in parts[1:]:
+                heading, _, statement = part.partition("\n")
+                found.append(heading)
+                stated = len(statement.split()) >= 10
+            continue
+        unasked = {"hide-cell", "wrong-answers"} & set(tags_of(cell))
+        if calls(cell, checks_defined(read(path))) and not unasked:
+            assert stated, f"{path.name}: {cell.source[:60]!r} has no statement"
+    numbers = [int(re.match(r"(\d+)\. \S", heading)[1]) for heading in found]
+    assert numbers == list(range(1, len(numbers) + 1)) and numbers, found
+    for heading in found:
+        assert re.search(r"\((easy|medium|harder|hard)\)$", heading), heading
 
 
 def checks_defined(notebook):
