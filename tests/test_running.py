@@ -109,7 +109,7 @@ def test_a_chapter_starts_in_any_folder(tmp_path):
     chapter = next(path for path in CHAPTERS if path.stem.startswith("03"))
     cells = [plain_python(cell.source) for cell in code_cells(read(chapter))]
     script = tmp_path / "chapter.py"
-    script.write_text("\n".join([*cells[:2], "print(scenes.images.shape)"]))
+    script.write_text("\n".join([*cells[:3], "print(scenes.images.shape)"]))
     done = subprocess.run(
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True
     )
