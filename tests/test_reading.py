@@ -151,7 +151,9 @@ def comparing_sentences(notebook):
     ends = r"(?<=[.?!:|)])\s+|(?<=`)\s+(?=[A-Z(*])|\n\n+|\n(?=[-#|])"
     for sentence in re.split(ends, text_of(notebook)):
         names = GLUED.findall(sentence)
-        if names and COMPARES.search(GLUED.sub("", sentence)):
+        # Claims in italics and quotations are judged by what is glued beside them.
+        typed = re.sub(r'\*[^*]+\*|"[^"]+"', "", GLUED.sub("", sentence))
+        if names and COMPARES.search(typed):
             yield sentence, set(names)
 
 
