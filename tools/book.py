@@ -143,9 +143,7 @@ def run_chapters(root: Path, cache_folder: Path, figures: dict[str, str]) -> boo
             cache.add_nb_to_project(path)
     lacking = {record.uri for record in cache.list_unexecuted()}
     todo = [path for path in longest_first(root) if str(path) in lacking]
-    cores = os.cpu_count() or 1
-    environment = kernel_environment() | figures
-    environment |= threads(max(1, cores // max(1, min(len(todo), cores))))
+    environment = kernel_environment() | figures | share(len(todo))
     well = True
     for path, (notebook, seconds, trouble) in side_by_side(
         todo, lambda path: run_chapter(path, environment)
@@ -198,10 +196,15 @@ def run_chapter(path: Path, environment: dict[str, str]) -> tuple:
     return notebook, time.perf_counter() - start, ""
 
 
-def threads(count: int) -> dict[str, str]:
-    """Environment in which a process computes with so many threads."""
+def share(count: int) -> dict[str, str]:
+    """Environment in which each of so many chapters has its share of the cores.
+
+    More threads than cores would wait for each other. Outputs are kept with as many as
+    there are, so what is compared has been seen under two counts.
+    """
+    cores = os.cpu_count() or 1
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    return dict.fromkeys(names, str(count))
+    return dict.fromkeys(names, str(cores // max(1, min(count, cores, MOST_AT_ONCE))))
 
 
 def book_command(root: Path) -> list:
@@ -230,14 +233,16 @@ def call_without_notes(command: list, *, cwd: Path, **more: str) -> int:
     return process.returncode
 
 
-def call_measured(command: list, *, cwd: Path) -> tuple[int, int, str]:
+def call_measured(command: list, *, cwd: Path, **more: str) -> tuple[int, int, str]:
     """Run a command that starts a kernel: exit code, peak memory in bytes, words.
 
-    The memory is that of the largest process among the command and those it started.
+    What is given by name is added to its environment. The memory is that of the largest
+    process among the command and those it started.
     """
     with tempfile.TemporaryFile("w+") as said:
+        environment = kernel_environment() | more
         process = subprocess.Popen(
-            command, env=kernel_environment(), cwd=cwd, stdout=said, stderr=said
+            command, env=environment, cwd=cwd, stdout=said, stderr=said
         )
         _, status, usage = os.wait4(process.pid, 0)
         said.seek(0)
@@ -292,7 +297,8 @@ def check(root: Path, *, fresh: bool) -> int:
     command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
     worst = 0
     for path, (code, peak, said) in side_by_side(
-        todo, lambda path: call_measured([*command, str(path)], cwd=root)
+        todo,
+        lambda path: call_measured([*command, str(path)], cwd=root, **share(len(todo))),
     ):
         print(
             f"{said}{path.name}: {peak / 1e9:.2f} GB of memory at its peak", flush=True

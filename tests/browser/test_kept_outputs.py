@@ -1,7 +1,7 @@
-"""What chapters keep comes out alike in the build, which computes with other threads.
+"""What chapters keep is what the built pages say.
 
-`make test` compares it with the threads of the machine, under nbval; the build gives
-each of the chapters that run side by side its share of the cores.
+Outputs are kept with all threads of a machine; the build gives each of the chapters
+that run side by side its share of the cores.
 """
 
 import os
