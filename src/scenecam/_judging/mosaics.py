@@ -23,8 +23,8 @@ def mosaics(scenes: SceneSet, *, grid: int = 2, count: int, seed: int) -> Mosaic
     """Lay pictures of different classes side by side, `grid` in a row and in a column.
 
     Classes and pictures are drawn evenly, and a picture can be in several mosaics. For
-    the grid pointing game take pictures that the network names rightly and surely:
-    ``scenes[probabilities[range(len(scenes)), scenes.labels] > 0.9]``.
+    the grid pointing game take pictures that the network names rightly and surely, such
+    as those with a probability above 0.9 for their label.
 
     Parameters
     ----------
