@@ -39,6 +39,7 @@ import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
 from scenecam import cam, data, judging, models, saliency, synth
+from scenecam.explorer.mapset import TITLES
 from scenecam.scenes import SceneSet
 
 SURE = 0.8  # probability of the right class
@@ -54,9 +55,6 @@ LAYERS = {
     "photos-gap_cnn": ("relu2", "relu4", "features"),
     "drawn-gap_resnet": ("stem_relu1", "block2_relu", "features"),
 }
-NAMES = {"cam": "CAM", "grad_cam": "Grad-CAM", "grad_cam_pp": "Grad-CAM++"}
-NAMES |= {"hires_cam": "HiResCAM", "xgrad_cam": "XGrad-CAM", "layer_cam": "LayerCAM"}
-NAMES |= {"score_cam": "Score-CAM"}
 
 
 def main() -> int:
@@ -110,7 +108,7 @@ def class_maps(large, layers, made, slow: int):
         found = cam.class_maps(large, method=FAST, layers=layers, **ask)
         for method, maps in found.items():
             for layer in layers:
-                scores.add(NAMES[method], layer, maps[layer])
+                scores.add(TITLES[method], layer, maps[layer])
         (at_last,) = cam.class_maps(large, method="cam", **ask).values()
         scores.add("CAM", layers[-1], at_last)
         if part.start < slow:
@@ -143,7 +141,7 @@ def controlled(ask, made):
     for part in parts(len(made.images), AT_ONCE):
         for layer, pair in ask(made.images[part], made.labels[part]).items():
             for method in FAST:
-                scores.add(NAMES[method], layer, folded(method, *pair))
+                scores.add(TITLES[method], layer, folded(method, *pair))
     return scores
 
 

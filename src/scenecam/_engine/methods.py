@@ -64,7 +64,7 @@ def weighted_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tenso
 
 
 def cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
-    """CAM, class activation map: the channels, weighted by the class's dense weights.
+    """Class activation map: the channels, weighted by the class's dense weights.
 
     M_c(x, y) = sum_k w_kc A_k(x, y), equation 2 of Zhou et al. (CVPR 2016), where w_kc
     is the dense weight from the average of channel k to class c, and A what global

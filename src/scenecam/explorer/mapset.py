@@ -12,8 +12,16 @@ from scenecam.scenes import NO_CLASS, SceneSet
 
 # More classes than one looks through: their maps are computed when they are asked for.
 MANY = 20
-# The methods as their papers write them: the first words of their docstrings.
-TITLES = {m: getattr(cam, m).__doc__.split()[0].strip(":,") for m in cam.METHODS}
+# The methods as their papers write them.
+TITLES = {
+    "cam": "CAM",
+    "grad_cam": "Grad-CAM",
+    "grad_cam_pp": "Grad-CAM++",
+    "hires_cam": "HiResCAM",
+    "xgrad_cam": "XGrad-CAM",
+    "layer_cam": "LayerCAM",
+    "score_cam": "Score-CAM",
+}
 
 
 class MapSet:
