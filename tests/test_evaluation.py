@@ -77,6 +77,15 @@ def test_bootstrap_of_a_mean_is_near_the_normal_interval_and_repeats():
     )
 
 
+def test_a_verdict_is_one_of_three():
+    assert evaluation.verdict(0.1, 0.2) == "holds"
+    assert evaluation.verdict(-0.2, -0.1) == "fails"
+    assert evaluation.verdict(-0.1, 0.1) == evaluation.verdict(0, 0.1) == "open"
+    for low, high in ((1, 0), (np.nan, 1), (0, np.nan)):
+        with pytest.raises(ValueError, match="not be above"):
+            evaluation.verdict(low, high)
+
+
 def test_bootstrap_draws_the_same_pictures_from_every_array():
     labels = np.arange(50)
 

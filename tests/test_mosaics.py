@@ -136,15 +136,3 @@ def test_a_network_that_knows_colours_finds_each_in_its_cell():
     assert_array_equal(judging.grid_pointing(maps["features"]), 1)
     wrong = cam.class_maps(models.resized(model, 8), images, classes=labels[:, ::-1])
     assert_array_equal(judging.grid_pointing(wrong["features"]), 0)
-
-
-# Verdicts.
-
-
-def test_a_verdict_is_one_of_three():
-    assert judging.verdict(0.1, 0.2) == "holds"
-    assert judging.verdict(-0.2, -0.1) == "fails"
-    assert judging.verdict(-0.1, 0.1) == judging.verdict(0, 0.1) == "open"
-    for low, high in ((1, 0), (np.nan, 1), (0, np.nan)):
-        with pytest.raises(ValueError, match="not be above"):
-            judging.verdict(low, high)

@@ -128,6 +128,17 @@ def confusion(*, labels: ndarray, predictions: ndarray, num_classes: int) -> nda
     return metrics.confusion_matrix(labels, predictions, labels=range(num_classes))
 
 
+def verdict(low: float, high: float) -> str:
+    """Say whether a claim stands, by the interval of what it claims to be above 0.
+
+    "holds" if the interval lies above 0, "fails" if below, "open" if it holds 0: then
+    the pictures do not decide. ValueError if it is no interval.
+    """
+    if not low <= high:
+        raise ValueError(f"`low` must not be above `high`; received {low} and {high}.")
+    return "holds" if low > 0 else "fails" if high < 0 else "open"
+
+
 def classification_table(
     *, labels: ndarray, predictions: ndarray, class_names: Names
 ) -> Table:

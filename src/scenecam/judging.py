@@ -27,7 +27,7 @@ from scenecam._judging.agreement import (
     shift_stability,
     weight_randomisation,
 )
-from scenecam._judging.mosaics import Mosaics, grid_pointing, mosaics, verdict
+from scenecam._judging.mosaics import Mosaics, grid_pointing, mosaics
 from scenecam._judging.probing import (
     area_under,
     average_drop,
@@ -36,7 +36,7 @@ from scenecam._judging.probing import (
     increase,
     insertion_curve,
 )
-from scenecam.evaluation import bootstrap_interval
+from scenecam.evaluation import bootstrap_interval, verdict
 from scenecam.images import check_images
 
 __all__ = (

@@ -104,17 +104,6 @@ def grid_pointing(maps: np.ndarray, *, grid: int = 2) -> np.ndarray:
     return np.divide(own, total, out=chance, where=total > 0)
 
 
-def verdict(low: float, high: float) -> str:
-    """Say whether a claim stands, by the interval of what it claims to be above 0.
-
-    "holds" if the interval lies above 0, "fails" if below, "open" if it holds 0: then
-    the pictures do not decide. ValueError if it is no interval.
-    """
-    if not low <= high:
-        raise ValueError(f"`low` must not be above `high`; received {low} and {high}.")
-    return "holds" if low > 0 else "fails" if high < 0 else "open"
-
-
 def _shares(size: int, grid: int) -> np.ndarray:
     """How much of each of `size` places lies in each cell of a row: (grid, size)."""
     # In units of which a place has `grid` and a cell `size`, all borders are whole.
