@@ -93,15 +93,18 @@ def draw_aside(index: int, size: int, seed: np.random.SeedSequence, recolour=Non
 
 def _aside(mask: np.ndarray, index: int) -> float | None:
     """How far to the right the class lies if it stands aside, in sides; else None."""
-    side, own = len(mask), np.flatnonzero(mask == index).tolist()
-    most = max(np.count_nonzero(mask == other) for other in range(len(CLASS_NAMES)))
+    counts = [np.count_nonzero(mask == other) for other in range(len(CLASS_NAMES))]
     low, high = ASIDE_SHARE
-    if not low <= len(own) / mask.size <= high or len(own) < most:
+    if not low <= counts[index] / mask.size <= high or counts[index] < max(counts):
         return None
+    own = mask == index
     # Sums of whole numbers are exact on any machine.
     down, across = (
-        (sum(places) / len(own) + 0.5) / side - 0.5
-        for places in zip(*(divmod(place, side) for place in own), strict=True)
+        sum(place * np.count_nonzero(line) for place, line in enumerate(lines))
+        for lines in (own, own.T)
+    )
+    down, across = (
+        (total / counts[index] + 0.5) / len(mask) - 0.5 for total in (down, across)
     )
     return across if down * down + across * across >= ASIDE_OFF * ASIDE_OFF else None
 
