@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KEPT_TAG = "nbval-check-output"
 PAGE_WEIGHT = 2_000_000  # bytes, a page and its pictures
 MEMORY = 3_000_000_000  # bytes, the largest process of a chapter
-MOST_AT_ONCE = 4  # chapters, for the memory that they take together
+AT_ONCE = min(os.cpu_count() or 1, 4)  # chapters; four take up to 12 GB together
 # What TensorFlow says on import about the processor and the absent GPU, past its own
 # log level. Anything else on stderr is worth reading.
 NOTES = re.compile(r"WARNING: All log messages before absl|[IWE]0000 \d|To enable the")
@@ -145,11 +145,10 @@ def run_chapters(root: Path, cache_folder: Path, figures: dict[str, str]) -> boo
     todo = [path for path in longest_first(root) if str(path) in lacking]
     environment = kernel_environment() | figures | share(len(todo))
     well = True
-    for path, (notebook, seconds, trouble) in side_by_side(
+    for path, (notebook, seconds) in side_by_side(
         todo, lambda path: run_chapter(path, environment)
     ):
-        if trouble:
-            print(f"{trouble}\n{path.name}: a cell failed", file=sys.stderr)
+        if notebook is None:
             well = False
             continue
         print(f"{path.name}: run in {seconds:.0f} s", flush=True)
@@ -168,14 +167,14 @@ def longest_first(root: Path) -> list[Path]:
 
 def side_by_side(items: list, work) -> Iterator[tuple]:
     """Do work on several items at a time; yield each with its result, as they come."""
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_AT_ONCE)) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         running = {pool.submit(work, item): item for item in items}
         for done in as_completed(running):
             yield running[done], done.result()
 
 
 def run_chapter(path: Path, environment: dict[str, str]) -> tuple:
-    """Run a chapter: the notebook with outputs, the seconds, and what went wrong."""
+    """Run a chapter: the notebook with outputs, None if a cell fails; its seconds."""
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
@@ -192,8 +191,9 @@ def run_chapter(path: Path, environment: dict[str, str]) -> tuple:
     try:
         client.execute(env=environment)
     except (CellExecutionError, CellTimeoutError) as error:
-        return notebook, time.perf_counter() - start, str(error)
-    return notebook, time.perf_counter() - start, ""
+        print(f"{error}\n{path.name}: a cell failed", file=sys.stderr)
+        notebook = None
+    return notebook, time.perf_counter() - start
 
 
 def share(count: int) -> dict[str, str]:
@@ -202,9 +202,9 @@ def share(count: int) -> dict[str, str]:
     More threads than cores would wait for each other. Outputs are kept with as many as
     there are, so what is compared has been seen under two counts.
     """
-    cores = os.cpu_count() or 1
+    threads = (os.cpu_count() or 1) // max(1, min(count, AT_ONCE))
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    return dict.fromkeys(names, str(cores // max(1, min(count, cores, MOST_AT_ONCE))))
+    return dict.fromkeys(names, str(threads))
 
 
 def book_command(root: Path) -> list:
@@ -320,9 +320,8 @@ def outputs(root: Path, names: list[str]) -> int:
 
     os.environ["SCENECAM_SCENES"] = "drawn"
     for path in [Path(name).resolve() for name in names] or chapters(root):
-        notebook, _, trouble = run_chapter(path, kernel_environment())
-        if trouble:
-            print(f"{trouble}\n{path.name}: a cell failed", file=sys.stderr)
+        notebook, _ = run_chapter(path, kernel_environment())
+        if notebook is None:
             return 1
         for number, cell in enumerate(notebook.cells):
             # Ids by position: a chapter that is written again gives a quiet diff.
