@@ -178,7 +178,8 @@ def test_a_typed_comparison_of_glued_numbers_is_asserted(path):
 @each_chapter
 def test_exercises_are_numbered_and_stated_before_they_are_checked(path):
     """After the heading "Exercises": heading, statement, and then the check."""
-    found, cells = [], read(path).cells
+    notebook = read(path)
+    found, cells, checks = [], notebook.cells, checks_defined(notebook)
     starts = [
         number
         for number, cell in enumerate(cells)
@@ -199,7 +200,7 @@ def test_exercises_are_numbered_and_stated_before_they_are_checked(path):
                 stated = len(statement.split()) >= 10
             continue
         unasked = {"hide-cell", "wrong-answers"} & set(tags_of(cell))
-        if calls(cell, checks_defined(read(path))) and not unasked:
+        if calls(cell, checks) and not unasked:
             assert stated, f"{path.name}: {cell.source[:60]!r} has no statement"
     numbers = [int(re.match(r"(\d+)\. \S", heading)[1]) for heading in found]
     assert numbers == list(range(1, len(numbers) + 1)) and numbers, found
