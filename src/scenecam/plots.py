@@ -23,7 +23,7 @@ from scenecam.images import overlay, unit_map
 
 Images = Sequence[ndarray]
 Box = tuple[float, float, float, float]
-_FOUR_PANELS = ("picture", "Grad-CAM", "guided\nbackpropagation", "Guided\nGrad-CAM")
+_FOUR_PANELS = ("picture", "Grad-CAM", "guided backpropagation", "Guided Grad-CAM")
 
 
 def prediction_titles(
@@ -270,9 +270,8 @@ def show_overlay(
     """
     blended = overlay(image, unit_map(class_map, limit=limit), opacity=opacity)
     ax = show_image(blended, title=title, ax=axes_or_new(ax, 3.6, 3))
-    name, low, high = _scale(np.maximum(class_map, 0), limit)
-    scale = cm.ScalarMappable(colors.Normalize(low, high), name)
-    return _colour_bar(ax, scale, "logits")
+    name, *ends = _scale(np.maximum(class_map, 0), limit)
+    return _colour_bar(ax, cm.ScalarMappable(colors.Normalize(*ends), name), "logits")
 
 
 def show_maps(
@@ -327,7 +326,7 @@ def show_four_panels(
         As in `show_images`; there are four.
     """
     _check_length("titles", titles, 4)
-    fig, axes = _grid(4, 2, 2.2, titles)
+    fig, axes = _grid(4, 2, 2.9, titles)
     show_image(image, title=titles[0], ax=axes.flat[0])
     show_overlay(image, class_map, title=titles[1], ax=axes.flat[1])
     for i, gradient in enumerate((guided, guided_cam), 2):
@@ -415,9 +414,10 @@ def _scale(values: ndarray, limit: float | None) -> tuple[str, float, float]:
 def _colour_bar(ax: Axes, mappable: cm.ScalarMappable, unit: str) -> Axes:
     """A colour bar as high as the picture."""
     beside = {"fraction": 0.046, "pad": 0.03, "ticks": ticker.MaxNLocator(nbins=5)}
-    bar = ax.figure.colorbar(mappable, ax=ax, **beside)
-    bar.set_label(unit, fontsize=9)
+    bar = ax.figure.colorbar(mappable, ax=ax, label=unit, **beside)
     bar.ax.tick_params(labelsize=9)
+    bar.formatter.set_powerlimits((-3, 4))  # its power of ten stands over the bar
+    bar.ax.yaxis.set_offset_position("left")
     return ax
 
 
