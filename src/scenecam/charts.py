@@ -134,8 +134,8 @@ def confusion_matrix(
     class_names : sequence of k str
         Name of class 0, 1, ...
     cells : {"both", "count", "percent"}
-        What stands in a cell: the pictures, their percentage of the row, or both;
-        ValueError for another word.
+        What stands in a cell: the pictures (with a scale of the colours beside), their
+        percentage of the row, or both; ValueError for another word.
     ax
         Where to draw.
     """
@@ -155,8 +155,8 @@ def confusion_matrix(
     # Ours follow; seaborn would ask a renderer of the figure's size about each label.
     look |= dict.fromkeys(("xticklabels", "yticklabels"), False)
     font = {"fontsize": 9, "linespacing": 1.1}
-    bar = {"label": "share of the true class", "shrink": 0.8}
-    sns.heatmap(share, annot=text, fmt="", annot_kws=font, cbar_kws=bar, ax=ax, **look)
+    bar = {"cbar": cells == "count", "cbar_kws": {"label": "share of the true class"}}
+    sns.heatmap(share, annot=text, fmt="", annot_kws=font, ax=ax, **bar, **look)
     # seaborn's own choice of text colour is too faint on middle blues.
     for cell, value in zip(ax.texts, share.flat, strict=True):
         cell.set_color("white" if value > 0.71 else "black")
@@ -200,8 +200,7 @@ def class_scores(table: Table, *, ax: Ax = None) -> Axes:
         ax.bar_label(bars, fmt="%.2f", padding=3, fontsize=9)
     ax.set_yticks(places, names)
     ax.invert_yaxis()
-    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3}
-    ax.legend(**above, frameon=False, fontsize=10)
+    ax.legend(loc=(0, 1), ncols=3, frameon=False, fontsize=10)
     return _style.plain(ax, xlim=(0, 1.1), xticks=np.linspace(0, 1, 6))
 
 
@@ -213,7 +212,7 @@ def reliability(bins: Mapping[str, ndarray], *, ax: Ax = None) -> Axes:
     Parameters
     ----------
     bins : mapping of str to ndarray
-        From `evaluation.calibration`. The number of pictures stands in each bar's foot.
+        From `evaluation.calibration`. The number of pictures stands in each bin.
     ax
         Where to draw.
     """
@@ -225,8 +224,9 @@ def reliability(bins: Mapping[str, ndarray], *, ax: Ax = None) -> Axes:
     ax.plot([0, 1], [0, 1], "--", color=_style.INK, lw=1.2, label="perfect calibration")
     ax.vlines(sure, right, sure, color=_style.ORANGE, lw=2.5, label="gap")
     ax.plot(sure, right, "o", color=_style.BLUE, ms=6, label="mean of the bin")
-    for x, n in zip(centres, bins["count"][filled], strict=True):
-        ax.text(x, 0.015, f"{n:,}", ha="center", va="bottom", fontsize=9, rotation=90)
+    for x, n, *gap in zip(centres, bins["count"][filled], sure, right, strict=True):
+        x, y = (x, 0.015) if min(gap) > 0.2 else (gap[0], max(gap) + 0.04)
+        ax.text(x, y, f"{n:,}", ha="center", va="bottom", fontsize=9, rotation=90)
     ax.legend(frameon=False, fontsize=9, loc="upper left")
     ax.set(xlabel="confidence", ylabel="accuracy")
     return _style.plain(ax, xlim=(0, 1), ylim=(0, 1.02))
