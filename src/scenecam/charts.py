@@ -111,11 +111,11 @@ def gradient_norms(norms: Curves, *, ax: Ax = None) -> Axes:
         style = {"color": _style.PALETTE[i % len(_style.PALETTE)], "ms": 5, "lw": 1.5}
         ax.plot(depth, values, f"{'osD^v'[i % 5]}-", **style, label=name)
     ax.set_yscale("log")
+    ax.yaxis.set_major_formatter("{x:.0e}")  # raised exponents would be too small
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, fontsize=9)
     ax.grid(axis="y", color=_style.PALE, lw=0.5)
-    x, y = "layer, counted from the picture", "norm of the gradient"
-    return _style.plain(ax, xlabel=x, ylabel=y)
+    return _style.plain(ax, xlabel="layer, from the picture on", ylabel="gradient norm")
 
 
 def confusion_matrix(
