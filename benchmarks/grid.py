@@ -10,8 +10,8 @@ about larger pictures. Printed for each network, as Markdown: means over mosaics
 95 % bootstrap intervals, one number per mosaic, bold where the interval lies above
 chance.
 
-- class maps, by layer: Grad-CAM and its kin; Score-CAM, as integrated gradients below,
-  on the first --slow mosaics only;
+- class maps, by layer: Grad-CAM and its kin; Score-CAM, as all below, on the first
+  --slow mosaics only;
 - maps of pixels, raw and smoothed by Gaussians of 4 and 12 pixels before the positive
   part is taken (Rao et al., CVPR 2022), summed over the colours;
 - two controls of the same paper: in DiFull every cell goes through the network alone,
@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("--networks", nargs="+", choices=LAYERS, default=[*LAYERS])
     parser.add_argument("--count", type=int, default=600, help="mosaics")
     parser.add_argument(
-        "--slow", type=int, default=60, help="for slow methods; may be 0"
+        "--slow", type=int, default=60, help="mosaics for what is slow; may be 0"
     )
     parser.add_argument("--grid", type=int, choices=(2, 3), default=2)
     options = parser.parse_args()
@@ -83,14 +83,14 @@ def judge(name: str, options) -> None:
         f"\n### {name}, {len(made.images)} mosaics of {options.grid} x {options.grid}"
     )
     widths = [smoothed(width) for width in SMOOTHING]
-    tables = [
-        ("map", layers, lambda: class_maps(large, layers, made, options.slow)),
-        ("pixels", widths, lambda: pixel_maps(large, made, options.slow)),
-    ]
-    if options.grid == 2:
+    few = Made(*(each[: options.slow] for each in made[:3]), made.grid)
+    tables = [("map", layers, lambda: class_maps(large, layers, made, options.slow))]
+    if options.slow:
+        tables += [("pixels", widths, lambda: pixel_maps(large, few))]
+    if options.slow and options.grid == 2:
         apart, together = whole_apart(model, layers), head_apart(large, layers)
-        tables += [("DiFull", layers, lambda: controlled(apart, made))]
-        tables += [("DiPart", layers, lambda: controlled(together, made))]
+        tables += [("DiFull", layers, lambda: controlled(apart, few))]
+        tables += [("DiPart", layers, lambda: controlled(together, few))]
     tables += [("knows nothing", ["share"], lambda: knows_nothing(made))]
     for title, columns, score in tables:
         print(f"\n| {title} | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
@@ -117,7 +117,7 @@ def class_maps(large, layers, made, slow: int):
     return scores
 
 
-def pixel_maps(large, made, slow: int):
+def pixel_maps(large, made):
     """Score maps of pixels, raw and smoothed."""
     scores = Scores(made.grid)
     for part in parts(len(made.images), AT_ONCE):
@@ -127,11 +127,10 @@ def pixel_maps(large, made, slow: int):
         scores.add_pixels("gradient x picture", gradient * images[:, None])
         guided = saliency.guided_backpropagation(large, images, classes=classes)
         scores.add_pixels("guided backpropagation", guided)
-        if part.start < slow:
-            integrated, _ = saliency.integrated_gradients(
-                large, images, classes=classes, steps=STEPS
-            )
-            scores.add_pixels("integrated gradients", integrated)
+        integrated, _ = saliency.integrated_gradients(
+            large, images, classes=classes, steps=STEPS
+        )
+        scores.add_pixels("integrated gradients", integrated)
     return scores
 
 

@@ -16,6 +16,8 @@ import shutil
 from pathlib import Path
 from types import MappingProxyType
 
+from mosaic_training import fine_tune
+
 from scenecam import data, models, recipes
 from scenecam_cli.defaults import GAP_CNN, HALF_GAPS
 
@@ -124,6 +126,19 @@ RECIPES = {
             (96, {}, {"epochs": 2, "learning_rate": 1e-3}),
         ],
     },
+    # Further steps on mosaics, so that maps keep to their class: see chapter 10.
+    "drawn-grid_resnet": {
+        "from": "drawn-resnet",
+        "valid": 0.1,
+        "mosaics": {"epochs": 4, "rate": 3e-4, "weight": 1.0},
+        "calibrate": True,
+    },
+    "photos-grid_resnet": {
+        "from": "photos-resnet",
+        "valid": 0.08,
+        "mosaics": {"epochs": 2, "rate": 3e-4, "weight": 1.0},
+        "calibrate": True,
+    },
     # The dense layers after the maps depend on the size, so there is a single phase.
     "drawn-vgg16": {
         "builder": "vgg16",
@@ -195,6 +210,12 @@ def train_one(name, pictures, test, *, resume=False):
     """Follow the recipe `name`; write ``data/weights/name.keras`` and its card."""
     recipe = RECIPES[name]
     train, valid = pictures.split(recipe["valid"], seed=SEED)
+    if "from" in recipe:
+        first = models.read_card(recipe["from"])
+        recipe = {key: first[key] for key in ("builder", "arguments")} | recipe
+        model = models.pretrained(recipe["from"])
+        history = fine_tune(model, train, valid, **recipe["mosaics"])
+        return write(name, recipe, model, history, (pictures, train, valid, test))
     wanted = {
         teacher
         for _, _, settings in recipe["phases"]
@@ -204,6 +225,12 @@ def train_one(name, pictures, test, *, resume=False):
     for teacher in sorted(wanted):
         teachers[teacher], _ = follow(teacher, TEACHERS[teacher], train, valid, SEED)
     model, history = follow(name, recipe, train, valid, SEED, teachers, resume=resume)
+    return write(name, recipe, model, history, (pictures, train, valid, test))
+
+
+def write(name, recipe, model, history, parts):
+    """Calibrate, round, score and save a network with its card."""
+    pictures, train, valid, test = parts
     temperature = None
     if recipe.get("calibrate"):
         temperature = recipes.calibrate(model, valid)
@@ -229,6 +256,8 @@ def train_one(name, pictures, test, *, resume=False):
         temperature=temperature,
     )
     card = {"name": name, **card}
+    if "from" in recipe:  # it has no phases, so what they share is not its own
+        card["recipe"].pop("shared")
     path = models.save_model(
         model, ROOT / "data" / "weights" / f"{name}.keras", card=card, compact=True
     )
