@@ -5,8 +5,7 @@ All measures stand under this name, in four rooms:
 - maps against masks, here: pointing, energy, overlap; and `sobel_edges` and
   `centre_blob`, two baselines that know nothing of the model;
 - maps against the model, in ``_judging/probing.py``: average drop, deletion, insertion;
-- maps against maps, in ``_judging/agreement.py``: rank correlation, shuffled weights,
-  shifted pictures;
+- maps against maps, in ``_judging/agreement.py``: rank correlation, shuffled weights;
 - maps against mosaics, in ``_judging/mosaics.py``: is each class in its own cell.
 
 A measure gives one number per picture, so that `bootstrap_interval` can say how sure
@@ -24,7 +23,6 @@ from scenecam._judging.agreement import (
     fit_maps,
     rank_correlation,
     ratio,
-    shift_stability,
     weight_randomisation,
 )
 from scenecam._judging.mosaics import Mosaics, grid_pointing, mosaics
@@ -33,7 +31,6 @@ from scenecam._judging.probing import (
     average_drop,
     deletion_curve,
     explained_pictures,
-    increase,
     insertion_curve,
 )
 from scenecam.evaluation import bootstrap_interval, verdict
@@ -42,9 +39,9 @@ from scenecam.images import check_images
 __all__ = (
     ["pointing_game", "energy_inside", "enrichment", "class_discrimination"]
     + ["intersection_over_union", "box_iou", "best_iou"]
-    + ["explained_pictures", "average_drop", "increase"]
+    + ["explained_pictures", "average_drop"]
     + ["deletion_curve", "insertion_curve", "area_under"]
-    + ["rank_correlation", "weight_randomisation", "shift_stability"]
+    + ["rank_correlation", "weight_randomisation"]
     + ["Mosaics", "mosaics", "grid_pointing"]
     + ["verdict", "bootstrap_interval", "sobel_edges", "centre_blob"]
 )
