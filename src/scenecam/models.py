@@ -426,8 +426,7 @@ def _copy_tensors(tensors: dict[str, np.ndarray], targets: list[keras.Layer]) ->
 
     stored = (a for name, a in tensors.items() if not name.endswith("_tracked"))
     for layer in targets:
-        arrays = itertools.islice(stored, len(layer.weights))
-        layer.set_weights([turned(array) for array in arrays])
+        layer.set_weights([*map(turned, itertools.islice(stored, len(layer.weights)))])
 
 
 # ---- What builders share -------------------------------------------------------------
