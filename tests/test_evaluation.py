@@ -205,16 +205,6 @@ def test_table_text_shows_every_number_of_the_table():
     assert len({len(x) for x in plain.splitlines() if x}) == 1, "columns line up"
 
 
-def test_table_text_as_markdown_has_one_row_for_each_of_the_table():
-    table = evaluation.classification_table(
-        labels=np.array([0, 1]), predictions=np.array([0, 1]), class_names="ab"
-    )
-    lines = evaluation.table_text(table, markdown=True).splitlines()
-    assert len(lines) == 2 + len(table)
-    assert all(line.count("|") == 6 for line in lines)
-    assert set(lines[1]) <= set("|-: ")
-
-
 def test_confused_pairs_by_count_directed_and_summed():
     matrix = np.array([[8, 2, 0], [3, 6, 1], [0, 4, 36]])
     pairs = evaluation.confused_pairs(matrix, ("a", "b", "c"))

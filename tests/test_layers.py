@@ -12,10 +12,10 @@ SOURCE = ROOT / "src"
 # The rooms of `scenecam`, from the bottom up: each may import those before it. The
 # public ones stand in the order in which a picture travels.
 ORDER = """
-    _data.whole _data.decoding images scenes _data.folders _data.cache synth shortcut
-    data evaluation _engine.anatomy _engine.asked _engine.methods _engine.passes
-    _engine.predictions _models.opening
-    _models.weights blocks models _training.batches
+    _data.whole _data.packages _data.decoding images scenes _data.folders _data.cache
+    synth shortcut data evaluation
+    _engine.anatomy _engine.asked _engine.methods _engine.passes _engine.predictions
+    _models.opening _models.torch_file _models.weights blocks models _training.batches
     _training.reporters _training.state training recipes
     cam saliency saving _judging.agreement _judging.probing _judging.mosaics judging
     _style plots charts diagrams

@@ -266,10 +266,10 @@ def test_compared_maps_share_one_scale_after_the_picture():
 
 def test_kernels_share_one_scale_with_zero_in_the_middle():
     kernels = RNG.normal(size=(3, 3, 4, 5))
-    _, axes = plots.show_kernels(kernels, channel=2)
+    _, axes = plots.show_kernels(kernels)
     limit = np.abs(kernels).max()
     for i, ax in enumerate(axes.flat[:5]):
-        np.testing.assert_array_equal(ax.images[0].get_array(), kernels[:, :, 2, i])
+        np.testing.assert_array_equal(ax.images[0].get_array(), kernels[:, :, 0, i])
         assert ax.images[0].get_clim() == (-limit, limit)
 
 

@@ -21,6 +21,7 @@ def conv_norm(
     stride: int = 1,
     dilation: int = 1,
     relu: bool = True,
+    most: float | None = None,
 ) -> Tensor:
     """Convolve, normalise over the batch and, if wanted, cut off below zero.
 
@@ -33,8 +34,8 @@ def conv_norm(
         ``{prefix}relu{name}``; the prefix is the block's path with its last underscore.
     kernel, stride, dilation : int
         Side of the square kernel, its step, and the gap between its taps, in pixels.
-    relu : bool
-        Whether a ReLU follows.
+    relu, most : bool, float
+        Whether a ReLU follows, and above what it also cuts off; None for nothing.
 
     Returns
     -------
@@ -45,7 +46,7 @@ def conv_norm(
     conv, norm, cut = (f"{prefix}{kind}{name}" for kind in ("conv", "norm", "relu"))
     x = layers.Conv2D(filters, kernel, use_bias=False, name=conv, **taps)(x)
     x = layers.BatchNormalization(momentum=0.9, name=norm)(x)
-    return layers.ReLU(name=cut)(x) if relu else x
+    return layers.ReLU(most, name=cut)(x) if relu else x
 
 
 def residual_block(
@@ -141,6 +142,31 @@ def identity_block(x: Tensor, filters: tuple[int, int, int], *, name: str) -> Te
     main = _bottleneck_end(main, filters, path)
     x = layers.Add(name=f"{path}add")([main, x])
     return layers.ReLU(name=f"{path}relu")(x)
+
+
+def inverted_residual(
+    x: Tensor, filters: int, *, name: str, kernel: int, stride: int, expansion: int
+) -> Tensor:
+    """Apply the block of MobileNetV2: widen, look at each map by itself, narrow.
+
+    A 1x1 convolution makes `expansion` times as many maps (with 1 there is none), a
+    depthwise one has one kernel for each of these, with side `kernel` and step
+    `stride`, and a 1x1 convolution without ReLU makes `filters` maps, to which the
+    input is added where it has their size. ReLUs cut off above 6, too. All else as in
+    `residual_block`. Sandler et al., "MobileNetV2" (2018), section 3.3.
+    """
+    path, main = f"{name}_", x
+    if expansion > 1:
+        wide = expansion * x.shape[-1]
+        main = conv_norm(x, wide, kernel=1, most=6, prefix=path, name="1")
+    taps = {"strides": stride, "padding": "same", "use_bias": False}
+    main = layers.DepthwiseConv2D(kernel, name=f"{path}conv2", **taps)(main)
+    main = layers.BatchNormalization(momentum=0.9, name=f"{path}norm2")(main)
+    main = layers.ReLU(6, name=f"{path}relu2")(main)
+    main = conv_norm(main, filters, kernel=1, relu=False, prefix=path, name="3")
+    if stride > 1 or filters != x.shape[-1]:
+        return main
+    return layers.Add(name=f"{path}add")([main, x])
 
 
 def _conv_pool_norm(x, filters, path, *, names):

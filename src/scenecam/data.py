@@ -13,13 +13,22 @@ import os
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from scenecam import images, synth
 from scenecam._data import cache as store
 from scenecam._data import decoding, folders
+from scenecam._data.packages import package_file
 from scenecam.scenes import SceneSet
 
 # The default sets: how many scenes, and the seed that draws them.
 DRAWN = {"train": (4000, 0), "test": (1200, 1)}
+
+# The photographs that packages carry; data/README.md says whose they are.
+SKIMAGE = "chelsea.png coffee.png rocket.jpg astronaut.png camera.png coins.png".split()
+PHOTOGRAPHS = [("scikit-image", "skimage", f"data/{name}") for name in SKIMAGE]
+for name in ("china.jpg", "flower.jpg"):
+    PHOTOGRAPHS.append(("scikit-learn", "sklearn", f"datasets/images/{name}"))
 
 
 class SkippedPictures(UserWarning):
@@ -138,6 +147,20 @@ def load_animals(split: str = "train", *, size=32, count=None, source=None) -> S
         remedy = "Use `scenecam fetch animals`, or name a folder in SCENECAM_ANIMALS."
         raise FileNotFoundError(f"there are no animals at {place}. {remedy}")
     return _load_folder(folder, size, split, count)
+
+
+def load_photographs(*, size=224) -> SceneSet:
+    """Load the photographs that scikit-image and scikit-learn carry: no download.
+
+    A cat (``chelsea``), a cup of ``coffee``, a palace (``china``), a ``flower`` and
+    others: each is a class of its own, called as its file, with `paths`; `size` is as
+    in `load_folder`. FileNotFoundError if a package is missing.
+    """
+    size = images.check_size(size)
+    paths = [package_file(*photograph) for photograph in PHOTOGRAPHS]
+    pictures = np.stack([images.read_image(path, size=size) for path in paths])
+    names = [path.stem for path in paths]
+    return SceneSet(pictures, np.arange(len(paths)), names, paths=paths)
 
 
 def scenes_name() -> str:

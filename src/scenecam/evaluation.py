@@ -160,8 +160,8 @@ def classification_table(
     return metrics.classification_report(labels, predictions, **form, zero_division=0)
 
 
-def table_text(table: Table, *, digits: int = 2, markdown: bool = False) -> str:
-    """`classification_table` as text for a terminal, or as a Markdown table."""
+def table_text(table: Table, *, digits: int = 2) -> str:
+    """`classification_table` as text for a terminal."""
     lines = [("", *_COLUMNS)]
     for name, row in table.items():
         if name == "accuracy":
@@ -170,9 +170,6 @@ def table_text(table: Table, *, digits: int = 2, markdown: bool = False) -> str:
         lines.append((name, *scores, f"{row['support']:.0f}"))
     first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
     form = [f"{{:<{first}}}", *(f"{{:>{width}}}" for width in widths)]
-    if markdown:
-        lines.insert(1, ("-" * first, *("-" * (width - 1) + ":" for width in widths)))
-        return "\n".join(f"| {' | '.join(form)} |".format(*line) for line in lines)
     text = ["  ".join(form).format(*line).rstrip() for line in lines]
     # An empty line stands between the classes and the summary.
     return "\n".join([*text[:-3], "", *text[-3:]])

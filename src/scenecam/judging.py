@@ -5,8 +5,7 @@ All measures stand under this name, in four rooms:
 - maps against masks, here: pointing, energy, overlap; and `sobel_edges` and
   `centre_blob`, two baselines that know nothing of the model;
 - maps against the model, in ``_judging/probing.py``: average drop, deletion, insertion;
-- maps against maps, in ``_judging/agreement.py``: rank correlation, shuffled weights,
-  shifted pictures;
+- maps against maps, in ``_judging/agreement.py``: rank correlation, shuffled weights;
 - maps against mosaics, in ``_judging/mosaics.py``: is each class in its own cell.
 
 A measure gives one number per picture, so that `bootstrap_interval` can say how sure
@@ -24,7 +23,6 @@ from scenecam._judging.agreement import (
     fit_maps,
     rank_correlation,
     ratio,
-    shift_stability,
     weight_randomisation,
 )
 from scenecam._judging.mosaics import Mosaics, grid_pointing, mosaics
@@ -33,7 +31,6 @@ from scenecam._judging.probing import (
     average_drop,
     deletion_curve,
     explained_pictures,
-    increase,
     insertion_curve,
 )
 from scenecam.evaluation import bootstrap_interval, verdict
@@ -42,17 +39,15 @@ from scenecam.images import check_images
 __all__ = (
     ["pointing_game", "energy_inside", "enrichment", "class_discrimination"]
     + ["intersection_over_union", "box_iou", "best_iou"]
-    + ["explained_pictures", "average_drop", "increase"]
+    + ["explained_pictures", "average_drop"]
     + ["deletion_curve", "insertion_curve", "area_under"]
-    + ["rank_correlation", "weight_randomisation", "shift_stability"]
+    + ["rank_correlation", "weight_randomisation"]
     + ["Mosaics", "mosaics", "grid_pointing"]
     + ["verdict", "bootstrap_interval", "sobel_edges", "centre_blob"]
 )
 
 
-def pointing_game(
-    maps: np.ndarray, masks: np.ndarray, *, tolerance: float = 0
-) -> np.ndarray:
+def pointing_game(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     """Whether the highest point of the map lies on the class.
 
     Parameters
@@ -61,8 +56,6 @@ def pointing_game(
         Raw, signed; enlarged to the masks.
     masks : ndarray of shape (n, H, W), bool
         Where the class is, such as ``scenes.masks == label``.
-    tolerance : float
-        A point so many pixels of the mask away from the class still hits.
 
     Returns
     -------
@@ -78,18 +71,13 @@ def pointing_game(
 
     Notes
     -----
-    J. Zhang et al. (IJCV 2018), who tolerate 15 pixels. Chance is the share of the
-    picture that the mask covers (with the tolerance), which is also the score of a
-    map with one value throughout; 1 is best.
+    J. Zhang et al. (IJCV 2018), who let a point 15 pixels away hit, too. Chance is the
+    share of the picture that the mask covers, which is also the score of a map with one
+    value throughout; 1 is best.
     """
     large, masks = _check_pair(maps, masks)
-    if not tolerance >= 0:
-        raise ValueError(f"`tolerance` must be 0 or more; received {tolerance}.")
-    targets = masks
-    if tolerance > 0:
-        targets = [ndimage.distance_transform_edt(~m) <= tolerance for m in masks]
     highest = large == large.max(axis=(1, 2), keepdims=True)
-    hits = (highest & targets).sum(axis=(1, 2)) / highest.sum(axis=(1, 2))
+    hits = (highest & masks).sum(axis=(1, 2)) / highest.sum(axis=(1, 2))
     return np.where(masks.any(axis=(1, 2)), hits, np.nan)
 
 

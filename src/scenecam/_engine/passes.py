@@ -283,7 +283,8 @@ def pooled_gradients(head, classes: tf.Tensor, outputs: tf.Tensor) -> list[tf.Te
     if kernel.shape[1] == 1:
         kernel = tf.concat([-kernel, kernel], axis=1)
     cells = as_float(tf.reduce_prod(tf.shape(outputs)[1:3]))
-    columns = tf.gather(tf.transpose(kernel) / cells, classes)  # (n, c, channels)
+    # Of a thousand columns only those that are asked about: (n, c, channels).
+    columns = tf.transpose(tf.gather(kernel, classes, axis=1), (1, 2, 0)) / cells
     return tf.unstack(columns[:, :, None, None, :], axis=1)
 
 

@@ -1,17 +1,16 @@
-"""Maps against maps: do they agree, and do they follow the model and the picture.
+"""Maps against maps: do they agree, and do they follow the model.
 
 A map that stays as it is when the weights are shuffled shows nothing that the model has
-learnt; one that stays where it is when the picture moves shows nothing in the picture.
-`scenecam.judging` offers all of this under its own name.
+learnt. `scenecam.judging` offers all of this under its own name.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import ndimage, stats
+from scipy import stats
 
-from scenecam.images import check_images, upsample_map
+from scenecam.images import upsample_map
 
 
 def fit_maps(maps: np.ndarray, size, *, name: str = "maps") -> np.ndarray:
@@ -161,66 +160,3 @@ def _weighted_layers(model: Any, prefix: str = "") -> dict[str, Any]:
         elif len(layer.get_weights()):
             found[prefix + layer.name] = layer
     return found
-
-
-def shift_stability(
-    explain: Callable, images: np.ndarray, *, shift: tuple[int, int] = (8, 8)
-) -> np.ndarray:
-    """Whether the map moves with the picture.
-
-    When the shift is a whole number of the map's cells (of the stride of its layer),
-    cells are compared as they are; else both maps are enlarged to the picture first.
-
-    Parameters
-    ----------
-    explain : callable
-        Takes uint8 pictures (n, h, w, 3), returns maps (n, h', w').
-    images : ndarray of shape (n, h, w, 3), uint8
-        RGB.
-    shift : (int, int)
-        Pixels down and to the right; negative ones go up and to the left. What comes
-        into the picture is its own mirror image.
-
-    Returns
-    -------
-    ndarray of shape (n,), float64
-        `rank_correlation` of the map of the shifted picture with the shifted map, where
-        both lie inside the picture; 1 is a map that moves exactly along. NaN where a
-        map is constant there.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `images` are no pictures, the shift leaves nothing of them, or `explain`
-        returns no maps of as many pictures.
-    """
-    check_images(images)
-    size = images.shape[1:3]
-    if not (np.abs(shift) < size).all():
-        what = f"`shift` must be smaller than the picture, {size[0]} x {size[1]}"
-        raise ValueError(f"{what}; received {shift}.")
-    # Copied, as `explain` may fill one array again and again.
-    still = fit_maps(np.array(explain(images)), None, name="explain(images)")
-    moved = fit_maps(explain(_shifted(images, shift)), None, name="explain(shifted)")
-    if len(still) != len(images):
-        what = f"`explain` must return one map per picture, {len(images)}"
-        raise ValueError(f"{what}; received {len(still)}.")
-    cells = np.multiply(shift, still.shape[1:]) / size
-    between = (cells % 1).any()
-    if between:
-        still, moved = fit_maps(still, size), fit_maps(moved, size)
-    down, right = shift if between else cells.astype(int)
-    return rank_correlation(
-        moved[:, _overlap(down), _overlap(right)],
-        still[:, _overlap(-down), _overlap(-right)],
-    )
-
-
-def _overlap(step: int) -> slice:
-    """The part of an axis that something shifted by `step` still covers."""
-    return slice(max(step, 0), min(step, 0) or None)
-
-
-def _shifted(images: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
-    """The pictures moved by `shift`, mirrored into the strip that becomes free."""
-    return ndimage.shift(images, (0, *shift, 0), order=0, mode="reflect")

@@ -73,16 +73,6 @@ def average_drop(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return 100 * ratio(np.maximum(before - after, 0), before)
 
 
-def increase(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Whether the probability rose when only the explained part was shown: 1, else 0.
-
-    The mean over the pictures is the "increase in confidence" of Chattopadhay et al.
-    (WACV 2018), as a share; higher is better. All else as in `average_drop`.
-    """
-    before, after = _check_scores(before, after)
-    return (after > before).astype(np.float64)
-
-
 def deletion_curve(
     predict: Callable[[np.ndarray], np.ndarray],
     images: np.ndarray,
