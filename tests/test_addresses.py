@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import types
 
 import nbformat
 import pytest
@@ -140,7 +141,7 @@ def leads_out_of(root, monkeypatch):
 
 
 def test_pages_have_buttons_and_addresses_of_the_remote_alone(two_pages, monkeypatch):
-    """Three builds of some five seconds each."""
+    """Three builds, 15 s on two idle cores and 21 on busy ones."""
     texts, found = leads_out_of(two_pages, monkeypatch)
     assert found == [set(), set()]
     for text in texts:
@@ -166,6 +167,22 @@ def test_pages_have_buttons_and_addresses_of_the_remote_alone(two_pages, monkeyp
     texts, found = leads_out_of(two_pages, monkeypatch)
     assert found == [{address}, {address}]
     assert not any("launch-button" in text for text in texts)
+
+
+def test_an_address_of_the_pages_that_is_set_stands(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book_pages
+
+    set_url(tmp_path, "https://github.com/example/book")
+    options = {"repository_url": "https://github.com/somebody/else"}
+    for site in ("", "https://book.example.org/"):
+        config = types.SimpleNamespace(html_theme_options=options, html_baseurl=site)
+        book_pages.set_addresses(types.SimpleNamespace(srcdir=tmp_path), config)
+        assert config.html_baseurl == (site or "https://example.github.io/book/")
+    assert options["repository_url"] == "https://github.com/example/book"
+    set_url(tmp_path, "")
+    book_pages.set_addresses(types.SimpleNamespace(srcdir=tmp_path), config)
+    assert options["repository_url"] == "" and options["launch_buttons"] == {}
 
 
 # What is written by hand.
