@@ -141,7 +141,7 @@ def leads_out_of(root, monkeypatch):
 
 
 def test_pages_have_buttons_and_addresses_of_the_remote_alone(two_pages, monkeypatch):
-    """Three builds, 15 s on two idle cores and 21 on busy ones."""
+    """Three builds, some twenty seconds."""
     texts, found = leads_out_of(two_pages, monkeypatch)
     assert found == [set(), set()]
     for text in texts:
