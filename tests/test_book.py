@@ -88,7 +88,8 @@ def write_chapter(root, *cells, name="01-small"):
 def small_book(tmp_path):
     for folder in ("book", "src", "data", "tools"):
         (tmp_path / folder).mkdir()
-    shutil.copy(ROOT / "tools" / "book_pages.py", tmp_path / "tools")
+    for name in ("book_pages.py", "book_address.py"):
+        shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     for name in ("_config.yml", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")

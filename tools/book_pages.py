@@ -3,7 +3,8 @@
 `{package-versions}` is a table of what the book was built with. Each page's head gets
 the tags by which a link to it is shown elsewhere (Open Graph), from its own title and
 description. Figures that hold pictures are stored as WebP, which makes the heaviest
-chapters a third as heavy.
+chapters a third as heavy. Buttons and absolute addresses are those of the repository
+that `book_address` finds, and there are none without it.
 """
 
 import os
@@ -13,6 +14,7 @@ from html import escape
 from importlib import metadata
 from pathlib import Path
 
+import book_address
 from docutils import nodes
 from markupsafe import Markup
 from PIL import Image
@@ -70,6 +72,22 @@ class PackageVersions(SphinxDirective):
 def skip_field(app, what, name, member, skip, options) -> bool | None:
     """Leave out the fields of named tuples: their class has said what they are."""
     return True if type(member).__name__ == "_tuplegetter" else None
+
+
+def set_addresses(app, config) -> None:
+    """Have buttons and pages lead to where this checkout comes from, or nowhere."""
+    address = book_address.repository(Path(app.srcdir))
+    options, here = config.html_theme_options, book_address.on_github(address)
+    options["repository_url"] = address if here else ""
+    for name in ("repository", "edit_page", "issues"):
+        options[f"use_{name}_button"] = here
+    if not here:
+        options["launch_buttons"] = {}
+    if address and not here:  # the theme knows the pages of three hosts alone
+        link = {"name": "Repository", "url": address, "icon": "fas fa-code-branch"}
+        options["icon_links"] = [link]
+    # One that is set stands: pages may live elsewhere than on GitHub Pages.
+    config.html_baseurl = config.html_baseurl or book_address.pages(address)
 
 
 def description_of(doctree: nodes.document | None) -> str:
@@ -134,6 +152,7 @@ def setup(app) -> dict:
     """Tell Sphinx what is here."""
     app.add_directive("package-versions", PackageVersions)
     app.add_config_value("social_card_alt", "", "html")
+    app.connect("config-inited", set_addresses)
     app.connect("html-page-context", add_card)
     app.connect("autodoc-skip-member", skip_field)
     app.connect("missing-reference", find_sibling)
