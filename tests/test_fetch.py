@@ -612,7 +612,7 @@ def test_without_kagglehub_it_says_how_to_install_it(project, capsys, monkeypatc
     monkeypatch.setitem(sys.modules, "requests", None)
     assert fetch("photos") == 1
     error = capsys.readouterr().err
-    assert "pip install 'scenecam[fetch]'" in error and "By hand:" in error
+    assert ": pip install kagglehub" in error and "By hand:" in error
 
 
 # ---- Killed --------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def _get_animals(folder: Path) -> Path:
 def _trouble(error: Exception, host: str) -> tuple[str | None, float | None]:
     """Return why the network failed, or None, and in how many seconds to try again."""
     if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed: pip install 'scenecam[fetch]'", None
+        return f"{error.name} is not installed: pip install {error.name}", None
     chain = _chain(error)
     for link in chain:
         answer = getattr(link, "response", None)
