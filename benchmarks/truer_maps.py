@@ -13,7 +13,7 @@ FOLDER holds photographs as `data.load_folder` takes them. Nothing is written. W
 - share: cells, and a map's positive part in other cells costs its share.
 
 Printed are means with 95 % bootstrap intervals. All ways are asked about the same
-mosaics of test pictures, which the shipped network names rightly with more than 0.8.
+mosaics of test pictures, which the shipped network names correctly with more than 0.8.
 "cut" is the sanity check: the shipped network's maps minus one number, chosen so that
 as many places stay positive as in the way's own maps. A way that does no better is not
 truer, it shows less. "tenth" is grid pointing of the brightest tenth of each map, which
@@ -30,6 +30,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+from aside import say
+from grid import SIZE, SURE
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 from mosaic_training import fine_tune
@@ -37,8 +39,6 @@ from mosaic_training import fine_tune
 from scenecam import cam, data, evaluation, judging, models, synth
 from scenecam.scenes import SceneSet
 
-SIZE = 96  # pixels of a picture
-SURE = 0.8
 WAYS = ("shipped", "centred", "pictures", "mixed", "cells", "share")
 
 
@@ -118,11 +118,6 @@ def judged(model: keras.Model, old: np.ndarray, made, test: SceneSet) -> list[st
     masks = test.masks == test.labels[:, None, None]
     judges = ("pointing_game", "energy_inside", "intersection_over_union")
     return [*cells, *(say(getattr(judging, judge)(own, masks)) for judge in judges)]
-
-
-def say(values: np.ndarray) -> str:
-    value, *ends = judging.bootstrap_interval(values[~np.isnan(values)])
-    return f"{value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
 
 
 if __name__ == "__main__":

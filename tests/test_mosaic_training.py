@@ -27,7 +27,7 @@ def made():
 
 
 def test_mosaics_come_apart_in_reading_order(training, made):
-    tiles = np.asarray(training.tiles(tf.constant(made.images)))
+    tiles = np.asarray(training.tiles(made.images))
     found = tiles.reshape(3, 4, 32, 32, 3)
     whole = [made.images[:, down : down + 32] for down in (0, 32)]
     for cell in range(4):
@@ -39,7 +39,7 @@ def test_the_share_costs_what_grid_pointing_leaves_out(training, made, rng):
     features = rng.normal(size=(3, 8, 8, 5)).astype(np.float32)
     head = keras.layers.Dense(6)
     head.build((None, 5))
-    asked = tf.constant(features), head, made.labels, tf.one_hot(made.labels, 6)
+    asked = tf.constant(features), head, made.labels
     share, cells = (training.cost(way, *asked, 0.5) for way in ("share", "cells"))
     maps = np.einsum("nhwk,kc->nchw", features, head.kernel.numpy())
     maps = np.take_along_axis(maps, made.labels[:, :, None, None], axis=1)
@@ -56,7 +56,7 @@ def test_a_cell_learns_its_own_label(training, made):
             features[n, down : down + 4, left : left + 4, label] = 50
     head = keras.layers.Dense(6, kernel_initializer="identity")
     head.build((None, 6))
-    asked = tf.constant(features), head, made.labels, tf.one_hot(made.labels, 6), 1.0
+    asked = tf.constant(features), head, made.labels, 1.0
     assert training.cost("cells", *asked) < 1e-6
     assert training.cost("share", *asked) < 1e-6
     assert training.cost("mixed", *asked) > 1  # four labels for one answer

@@ -9,6 +9,7 @@ import time
 import keras
 import numpy as np
 import tensorflow as tf
+from sklearn.metrics import log_loss
 
 from scenecam import judging, models
 from scenecam.scenes import SceneSet
@@ -37,21 +38,20 @@ def fine_tune(
     single = way == "pictures"
     large = model if single else models.resized(model, 2 * model.input_shape[1])
     features = keras.Model(large.inputs, large.get_layer("features").output)
-    head, optimizer = large.get_layer("logits"), keras.optimizers.Adam()
+    rng, count = np.random.default_rng(0), len(train) // (4 * BATCH)
+    falling = keras.optimizers.schedules.CosineDecay(rate, epochs * count)
+    head, optimizer = large.get_layer("logits"), keras.optimizers.Adam(falling)
     variables = large.trainable_variables
     optimizer.build(variables)
 
     @tf.function
-    def step(images, labels, now):
-        optimizer.learning_rate.assign(now)
-        wanted = tf.one_hot(labels, head.units)
+    def step(images, labels):
         with tf.GradientTape() as tape:
             found = features(images, training=False)
-            loss = cost(way, found, head, labels, wanted, weight)
+            loss = cost(way, found, head, labels, weight)
         optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
-    rng, count = np.random.default_rng(0), len(train) // (4 * BATCH)
     history = {key: [] for key in ("loss", "val_loss", "val_accuracy", "seconds")}
     for epoch in range(epochs):
         start, losses = time.perf_counter(), []
@@ -63,38 +63,33 @@ def fine_tune(
         made = judging.mosaics(seen, count=count * BATCH, seed=epoch)
         for number in range(count):
             part = slice(number * BATCH, (number + 1) * BATCH)
-            done = (epoch + number / count) / epochs
-            now = rate * 0.5 * (1 + np.cos(np.pi * done))
-            images = made.images[part].astype(np.float32)
-            labels = made.labels[part]
+            images, labels = made.images[part].astype(np.float32), made.labels[part]
             if single:
                 images, labels = tiles(images), labels.reshape(-1, 1)
-            losses.append(step(images, labels, tf.constant(now, tf.float32)))
+            losses.append(step(images, labels))
         history["loss"].append(round(float(np.mean(losses)), 4))
         history["seconds"].append(round(time.perf_counter() - start, 3))
         model.set_weights(large.get_weights())
         if valid is not None:
-            probabilities = models.predict(model, valid.images)
-            own = probabilities[np.arange(len(valid)), valid.labels]
-            right = probabilities.argmax(axis=1) == valid.labels
-            for key, value in (("loss", -np.log(own + 1e-9)), ("accuracy", right)):
-                history[f"val_{key}"].append(round(float(value.mean()), 4))
+            found = models.predict(model, valid.images)
+            loss = log_loss(valid.labels, found, labels=range(found.shape[1]))
+            history["val_loss"].append(round(loss, 4))
+            right = (found.argmax(axis=1) == valid.labels).mean()
+            history["val_accuracy"].append(round(float(right), 4))
     return history
 
 
-def tiles(mosaics):
+def tiles(mosaics: np.ndarray) -> np.ndarray:
     """Take mosaics apart, cells in reading order: (4 n, h, w, 3)."""
     half = mosaics.shape[1] // 2
-    cells = tf.reshape(mosaics, (-1, 2, half, 2, half, 3))
-    return tf.reshape(tf.transpose(cells, (0, 1, 3, 2, 4, 5)), (-1, half, half, 3))
+    cells = mosaics.reshape(-1, 2, half, 2, half, 3).swapaxes(2, 3)
+    return cells.reshape(-1, half, half, 3)
 
 
-def cost(way: str, found, head, labels, wanted, weight):
-    """Loss of a batch: feature maps (n, h, w, channels), labels (n, cells).
-
-    `wanted` has probabilities (n, cells, classes).
-    """
-    half, entropy = found.shape[1] // 2, tf.nn.softmax_cross_entropy_with_logits
+def cost(way: str, found, head, labels, weight):
+    """Loss of a batch: feature maps (n, h, w, channels), labels (n, cells)."""
+    half, wanted = found.shape[1] // 2, tf.one_hot(labels, head.units)
+    entropy = tf.nn.softmax_cross_entropy_with_logits
     if way in ("pictures", "mixed"):
         logits = head(tf.reduce_mean(found, axis=(1, 2)))
         return tf.reduce_mean(entropy(tf.reduce_mean(wanted, axis=1), logits))

@@ -256,8 +256,6 @@ def write(name, recipe, model, history, parts):
         temperature=temperature,
     )
     card = {"name": name, **card}
-    if "from" in recipe:  # it has no phases, so what they share is not its own
-        card["recipe"].pop("shared")
     path = models.save_model(
         model, ROOT / "data" / "weights" / f"{name}.keras", card=card, compact=True
     )

@@ -183,6 +183,7 @@ def make_card(
     is what `calibrate` returned.
     """
     steps = dict(recipe)
+    shared = {"shared": SHARED} if "phases" in steps else {}
     fitted = {} if temperature is None else {"temperature": round(temperature, 4)}
     return {
         "builder": steps.pop("builder"),
@@ -191,7 +192,7 @@ def make_card(
         "class_names": class_names,
         "parameters": model.count_params(),
         "data": data,
-        "recipe": {"shared": SHARED, **steps, "seed": seed},
+        "recipe": {**shared, **steps, "seed": seed},
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d"),
         "epochs": len(history["loss"]),
