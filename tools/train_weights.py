@@ -62,6 +62,15 @@ RECIPES = {
         "renew_statistics": True,
         "calibrate": True,
     },
+    # It begins with what ImageNet taught it; every weight is tuned.
+    "photos-lite0": {
+        "builder": "efficientnet_lite0",
+        "arguments": {"weights": "imagenet"},
+        "valid": 0.08,
+        "phases": [(128, {}, {"epochs": 9, "learning_rate": 4e-4, "averaging": 0.99})],
+        "renew_statistics": True,
+        "calibrate": True,
+    },
     "drawn-resnet": {
         "builder": "resnet",
         "arguments": {},

@@ -10,6 +10,7 @@ A recipe is a dict of what JSON knows, so that it can stand on the network's car
 """
 
 import hashlib
+import inspect
 import os
 import platform
 import re
@@ -92,13 +93,12 @@ def follow(
     ValueError
         As the builder and `training.fit`; if a teacher is missing.
     """
-    build = getattr(models, recipe["builder"])
     phases = [Phase(*phase) for phase in recipe["phases"]]
     costs = [p.side**2 for p in phases for _ in range(p.settings["epochs"])]
-    always = {"num_classes": len(train.class_names), "seed": seed}
+    always = {"number": len(train.class_names), "seed": seed}
     weights, history, first = None, {"side": []}, 0
     for number, (side, own, settings) in enumerate(phases, start=1):
-        model = build((side, side, 3), **recipe["arguments"] | own | always)
+        model = _build(recipe["builder"], side, recipe["arguments"] | own, **always)
         if weights is not None:
             model.set_weights(weights)
         settings = {**SHARED, **settings, "seed": seed + number}
@@ -121,6 +121,15 @@ def follow(
     if recipe.get("renew_statistics"):
         training.renew_statistics(model, train, seed=seed)
     return model, history
+
+
+def _build(builder, side, arguments, *, number, seed) -> keras.Model:
+    """Call a builder by the names that it has for size of pictures and classes."""
+    build, given = getattr(models, builder), {**arguments, "seed": seed}
+    given |= {"input_shape": (side, side, 3), "num_classes": number}
+    given |= {"side": side, "classes": number}
+    known = inspect.signature(build).parameters
+    return build(**{name: value for name, value in given.items() if name in known})
 
 
 def _teachers(names, teachers, model) -> list[keras.Model]:
@@ -204,7 +213,10 @@ def make_card(
 
 
 def score(model: keras.Model, scenes: SceneSet) -> dict:
-    """Give accuracy with its interval, scores of every class, and calibration error."""
+    """Give accuracy with its interval, calibration error, and what each class got.
+
+    The ``confusions`` count pictures: true classes in rows, predicted ones in columns.
+    """
     probabilities = models.predict(model, scenes.images)
     pair = {"labels": scenes.labels, "predictions": probabilities.argmax(axis=1)}
     names = scenes.class_names
@@ -218,7 +230,9 @@ def score(model: keras.Model, scenes: SceneSet) -> dict:
         "calibration_error": error,
         "classes": {name: table[name] for name in names},
     }
-    return keras.tree.map_structure(lambda number: round(number, 4), numbers)
+    counted = evaluation.confusion(**pair, num_classes=len(names)).tolist()
+    rounded = keras.tree.map_structure(lambda number: round(number, 4), numbers)
+    return {**rounded, "confusions": counted}
 
 
 def checksum(scenes: SceneSet) -> str:
