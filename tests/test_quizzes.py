@@ -1,0 +1,52 @@
+"""The question bank: what every file of it holds."""
+
+import json
+import re
+
+import nbformat
+import pytest
+from conftest import ROOT
+
+FILES = sorted((ROOT / "book" / "quizzes").glob("*.json"))
+CHAPTERS = {path.name[:2]: path for path in (ROOT / "book").glob("[0-9][0-9]-*.ipynb")}
+
+
+def text_of(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def test_every_chapter_has_its_questions():
+    assert [path.stem for path in FILES] == sorted(CHAPTERS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_five_questions_end_a_chapter_and_two_halve_a_long_one(path):
+    questions, text = json.loads(path.read_text()), text_of(CHAPTERS[path.stem])
+    ids = [question["id"] for question in questions]
+    stated = re.search(r"\*\*Time\*\* about (an hour|\d+ minutes)", text)[1]
+    minutes = 60 if stated == "an hour" else int(stated.split()[0])
+    middle = ["m1", "m2"] if minutes >= 40 else []
+    wanted = [*middle, *(f"q{number}" for number in range(1, 6))]
+    assert sorted(ids) == sorted(f"ch{path.stem}-{one}" for one in wanted)
+    for question in questions:
+        place = question["place"]
+        assert (place == "end") == ("-q" in question["id"])
+        assert place == "end" or place in text.splitlines(), f"no heading {place!r}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_one_answer_is_right_and_each_says_why(path):
+    places = []
+    for question in json.loads(path.read_text()):
+        answers = question["answers"]
+        assert question["type"] == "multiple_choice" and 3 <= len(answers) <= 4
+        right = [number for number, each in enumerate(answers) if each["correct"]]
+        assert len(right) == 1, question["id"]
+        assert len({each["answer"] for each in answers}) == len(answers)
+        assert all(len(each["feedback"]) > 20 for each in answers)
+        if "figure" in question:
+            assert 30 <= len(question["figure"]["alt"]) <= 250, question["id"]
+            compile(question["figure"]["cell"], question["id"], "exec")
+        places += right
+    assert len(set(places)) > 1, "the right answer stands at one place"
