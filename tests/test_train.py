@@ -70,7 +70,12 @@ def test_the_card_says_how_it_was_made(pictures, trained):
     assert card["data"]["train"] + card["data"]["valid"] == 36
     assert card["epochs"] == 30 and card["recipe"]["seed"] == 0
     assert card["recipe"]["renew_statistics"] and card["recipe"]["calibrate"]
-    assert 0 <= card["valid"]["accuracy"] <= 1 and len(card["data"]["sha256"]) == 64
+    scores, counts = card["valid"], np.array(card["valid"]["confusions"])
+    assert counts.shape == (3, 3) and counts.sum() == card["data"]["valid"]
+    assert counts.trace() / counts.sum() == pytest.approx(scores["accuracy"], abs=1e-4)
+    recalls = [scores["classes"][name]["recall"] for name in card["class_names"]]
+    assert counts.diagonal() / counts.sum(1) == pytest.approx(recalls, abs=1e-4)
+    assert len(card["data"]["sha256"]) == 64
     assert not trained.with_suffix(".run").exists()
 
 

@@ -173,6 +173,28 @@ def test_a_recipe_renews_the_statistics_at_its_end():
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
+def test_a_recipe_builds_by_the_names_that_a_builder_has():
+    ask = {"number": 3, "seed": 1}
+    found = recipes._build("efficientnet_lite0", 32, {"weights": None}, **ask)
+    same = models.efficientnet_lite0(None, side=32, classes=3, seed=1)
+    assert found.input_shape == (None, 32, 32, 3) and found.output_shape == (None, 3)
+    for one, other in zip(found.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    small = recipes._build("plain_cnn", 16, {"widths": (2,), "units": 4}, **ask)
+    assert small.input_shape == (None, 16, 16, 3) and small.output_shape == (None, 3)
+
+
+def test_a_recipe_names_its_teachers_and_itself():
+    model, given = network(), network(seed=1)
+    found = recipes._teachers(("itself", "a"), {"a": given}, model)
+    assert found[1] is given and found[0] is not model
+    for one, other in zip(found[0].get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert recipes._teachers(("a",), {"a": given}, model) == [given]
+    with pytest.raises(ValueError, match=r"wants the teachers a, itself; `teachers`"):
+        recipes._teachers(("a", "itself"), {}, model)
+
+
 def test_weight_decay_shrinks_kernels_and_leaves_the_rest():
     model = network()
     before = {w.path: w.numpy() for w in model.weights}
@@ -619,10 +641,10 @@ def test_a_grey_picture_stays_grey_and_crops_differ():
 def test_augmentation_turned_down_is_the_picture_itself(monkeypatch):
     for name in ("BRIGHTNESS", "CONTRAST", "SATURATION"):
         monkeypatch.setattr(batches, name, 0.0)
-    monkeypatch.setattr(batches, "CROP_AREA", (1.0, 1.0))
     monkeypatch.setattr(batches, "CROP_RATIO", (1.0, 1.0))
     images = coloured(40).images
-    out = training.augment_images(images, seed=0)
+    out = batches.augment(images, images.shape[1:3], (0, 0), smallest_crop=1.0)
+    out = np.rint(out).astype("uint8")
     mirrored = out[:, :, ::-1]
     for image, kept, turned in zip(images, out, mirrored, strict=True):
         gap = min(abs(image.astype(int) - x).max() for x in (kept, turned))

@@ -16,6 +16,7 @@ import shutil
 from pathlib import Path
 from types import MappingProxyType
 
+import keras
 from mosaic_training import fine_tune
 
 from scenecam import data, models, recipes
@@ -25,9 +26,18 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "data" / "cache" / "runs"
 SEED = 0
 
-# See scenecam.recipes for what stands in a recipe.
+# See scenecam.recipes for what stands in a recipe; ``size`` is that of the pictures
+# where it is not the usual one.
 # Trained like the others where a recipe names them, but not shipped.
 TEACHERS = {
+    "animals-teacher": {
+        "builder": "efficientnet_lite0",
+        "arguments": {"weights": "imagenet"},
+        "size": 64,
+        "valid": 0.08,
+        "phases": [(64, {}, {"epochs": 5, "learning_rate": 4e-4, "averaging": 0.99})],
+        "renew_statistics": True,
+    },
     "photos-teacher": {
         "builder": "resnet",
         "arguments": {"depths": (1, 2, 2)},
@@ -39,6 +49,19 @@ TEACHERS = {
     },
 }
 RECIPES = {
+    # It begins with what ImageNet taught it; every weight is tuned. It teaches others.
+    "photos-lite0": {
+        "builder": "efficientnet_lite0",
+        "arguments": {"weights": "imagenet"},
+        "size": 192,
+        "valid": 0.08,
+        "phases": [
+            (128, {}, {"epochs": 9, "learning_rate": 4e-4, "averaging": 0.99}),
+            (192, {}, {"epochs": 4, "learning_rate": 2e-4, "averaging": 0.99}),
+        ],
+        "renew_statistics": True,
+        "calibrate": True,
+    },
     "photos-resnet": {
         "builder": "resnet",
         "arguments": {"stem": 32, "widths": (40, 80, 160), "depths": (1, 2, 2)},
@@ -54,20 +77,11 @@ RECIPES = {
                     "learning_rate": 1.5e-3,
                     "averaging": 0.998,
                     "label_smoothing": 0.0,
-                    "teachers": ("photos-teacher",),
+                    "teachers": ("photos-teacher", "itself"),
                     "keep": "last",
                 },
             ),
         ],
-        "renew_statistics": True,
-        "calibrate": True,
-    },
-    # It begins with what ImageNet taught it; every weight is tuned.
-    "photos-lite0": {
-        "builder": "efficientnet_lite0",
-        "arguments": {"weights": "imagenet"},
-        "valid": 0.08,
-        "phases": [(128, {}, {"epochs": 9, "learning_rate": 4e-4, "averaging": 0.99})],
         "renew_statistics": True,
         "calibrate": True,
     },
@@ -113,6 +127,15 @@ RECIPES = {
         ],
         "calibrate": True,
     },
+    # The dense layers after the maps depend on the size, so there is a single phase.
+    "animals-vgg16": {
+        "builder": "vgg16",
+        "arguments": {"width": 0.1875},
+        "size": 64,
+        "valid": 0.08,
+        "phases": [(64, {}, {"epochs": 16, "learning_rate": 1e-3})],
+        "calibrate": True,
+    },
     "drawn-gap_resnet": {
         "builder": "gap_resnet",
         "arguments": {"widths": (16, 16, 32, 32), "dilations": (1, 2, 4, 8)},
@@ -148,7 +171,6 @@ RECIPES = {
         "mosaics": {"epochs": 2, "rate": 3e-4, "weight": 1.0},
         "calibrate": True,
     },
-    # The dense layers after the maps depend on the size, so there is a single phase.
     "drawn-vgg16": {
         "builder": "vgg16",
         "arguments": {"width": 0.125},
@@ -176,8 +198,14 @@ def main():
                 "or name their folder in SCENECAM_SCENES or SCENECAM_ANIMALS."
             )
     for name in names:
-        load = find_pictures(name.split("-")[0])
-        train_one(name, load("train"), load("test"), resume=options.resume)
+        train_one(name, *load(name, RECIPES[name]), resume=options.resume)
+
+
+def load(name, recipe):
+    """Load the train and the test part of the pictures of a network."""
+    load = find_pictures(name.split("-")[0])
+    size = {"size": recipe["size"]} if "size" in recipe else {}
+    return load("train", **size), load("test", **size)
 
 
 def find_pictures(kind):
@@ -225,16 +253,26 @@ def train_one(name, pictures, test, *, resume=False):
         model = models.pretrained(recipe["from"])
         history = fine_tune(model, train, valid, **recipe["mosaics"])
         return write(name, recipe, model, history, (pictures, train, valid, test))
-    wanted = {
-        teacher
-        for _, _, settings in recipe["phases"]
+    teachers = {
+        teacher: find_teacher(teacher, side)
+        for side, _, settings in recipe["phases"]
         for teacher in settings.get("teachers", ())
+        if teacher != "itself"
     }
-    teachers = {}
-    for teacher in sorted(wanted):
-        teachers[teacher], _ = follow(teacher, TEACHERS[teacher], train, valid, SEED)
     model, history = follow(name, recipe, train, valid, SEED, teachers, resume=resume)
     return write(name, recipe, model, history, (pictures, train, valid, test))
+
+
+def find_teacher(name, side):
+    """Open a shipped network, or train a teacher, for pictures of this side."""
+    if name in TEACHERS:
+        recipe = TEACHERS[name]
+        train, valid = load(name, recipe)[0].split(recipe["valid"], seed=SEED)
+        model, _ = follow(name, recipe, train, valid, SEED)
+    else:
+        model = models.pretrained(name)
+    own, inputs = model.input_shape[1], keras.Input((side, side, 3))
+    return keras.Model(inputs, model(keras.layers.Resizing(own, own)(inputs)))
 
 
 def write(name, recipe, model, history, parts):

@@ -394,9 +394,10 @@ def resized(model: keras.Model, side: int) -> keras.Model:
         for layer in normalisations:
             layer.finalize_state()  # what it divides by is worked out of its weights
     except ValueError as error:
+        reason = str(error).partition("\n")[0]  # what follows is Keras' own trace
         raise ValueError(
             f"Model {model.name!r} cannot be rebuilt for pictures of {side} x {side}: "
-            f"{error} Take a network that ends in a global pooling."
+            f"{reason} Take a network that ends in a global pooling, without tokens."
         ) from error
     return larger
 

@@ -44,9 +44,9 @@ class Phase(NamedTuple):
 
     `side` is height and width of the pictures, `arguments` those of the builder that
     hold for this phase alone. `settings` has ``epochs``, and other fields of
-    `training.Settings` that differ from `SHARED`. With ``teachers``, names of networks
-    that the caller brings, the phase learns from their probabilities, and from those of
-    the network as the phase before left it, instead of the labels.
+    `training.Settings` that differ from `SHARED`. With ``teachers`` the phase learns
+    from their probabilities instead of the labels: names of networks that the caller
+    brings, and ``itself``, the network as the phase before left it.
     """
 
     side: int
@@ -133,15 +133,15 @@ def _build(builder, side, arguments, *, number, seed) -> keras.Model:
 
 
 def _teachers(names, teachers, model) -> list[keras.Model]:
-    """Find the teachers of a phase; add a copy of the network that it begins with."""
-    if not teachers.keys() >= set(names):
+    """Find the teachers of a phase; a copy of the network that it begins with, too."""
+    if not {*teachers, "itself"} >= set(names):
         raise ValueError(
             f"the recipe wants the teachers {', '.join(names)}; `teachers` has "
             f"{list(teachers)}. Give them all, name to network."
         )
     itself = keras.models.clone_model(model)
     itself.set_weights(model.get_weights())
-    return [*(teachers[name] for name in names), itself]
+    return [itself if name == "itself" else teachers[name] for name in names]
 
 
 def calibrate(model: keras.Model, valid: SceneSet) -> float:

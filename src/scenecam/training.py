@@ -19,8 +19,8 @@ import numpy as np
 from scenecam._engine.anatomy import squashes
 from scenecam._training import batches, reporters, state
 from scenecam._training.batches import BRIGHTNESS as BRIGHTNESS
-from scenecam._training.batches import CROP_AREA as CROP_AREA
 from scenecam._training.batches import SATURATION as SATURATION
+from scenecam._training.batches import SMALLEST_CROP as SMALLEST_CROP
 from scenecam.scenes import SceneSet
 
 # How many times the smallest class the largest may have before a word is said.
@@ -55,6 +55,8 @@ class Settings:
         back about 500 steps. If not 0, the average is what is validated and returned.
     augment : bool
         Whether training pictures are cropped, mirrored and recoloured at random.
+    smallest_crop : float in (0, 1]
+        Share of a picture's area that a crop keeps at least.
     balance : bool
         Whether each class counts the same in the losses, however many pictures it has:
         a picture's weight is n / (classes * pictures of its class), n being all of
@@ -80,6 +82,7 @@ class Settings:
     weight_decay: float = 0.0
     averaging: float = 0.0
     augment: bool = True
+    smallest_crop: float = SMALLEST_CROP
     balance: bool = False
     patience: int = 15
     keep: str = "best"
@@ -94,6 +97,7 @@ class Settings:
             ("schedule", self.schedule in schedules, '"constant" or "cosine"'),
             ("label_smoothing", 0 <= self.label_smoothing < 1, share),
             ("averaging", 0 <= self.averaging < 1, share),
+            ("smallest_crop", 0 < self.smallest_crop <= 1, "above 0, at most 1"),
             ("keep", self.keep in ("best", "last"), '"best" or "last"'),
         ):
             if not fits:

@@ -20,6 +20,7 @@ DEFAULTS = {
     "gap_cnn": (GAP_CNN, HALF_GAPS, 1 / 2, 4e-3),
     "plain_cnn": ({}, {}, 1, 1e-3),
     "seed_resnet": ({"width": 16}, {}, 2 / 3, 1e-3),
+    "efficientnet_lite0": ({}, {}, 1, 4e-4),  # goes on from what ImageNet taught it
 }
 SMALLEST_SIDE = 32  # pictures are not shrunk below
 

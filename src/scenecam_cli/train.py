@@ -17,6 +17,7 @@ examples:
   scenecam train photos/ --out my.keras
   scenecam train photos/ --out my.keras --resume
   scenecam train photos/ --out maps.keras --builder gap_cnn --epochs 16
+  scenecam train photos/ --out tuned.keras --builder efficientnet_lite0 --epochs 9
   scenecam evaluate photos/ --weights my.keras --out report
 """
 
@@ -45,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--builder",
         choices=DEFAULTS,
         default="resnet",
-        help="the network: residual (default), without pooling, plain, or the report's",
+        help="the network: residual (default), without pooling, plain, the report's, "
+        "or one that has learned from ImageNet",
     )
     add(
         "--size",

@@ -9,9 +9,9 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from scenecam.scenes import SceneSet
 
-# Augmentation: how much of a picture a crop keeps (as a share of its area), how far
-# the crop's sides may differ, and how far light, contrast and colour may move.
-CROP_AREA = (0.4, 1.0)
+# Augmentation: how much of a picture's area a crop keeps at least, unless the settings
+# say otherwise, how far its sides may differ, and light, contrast and colour move.
+SMALLEST_CROP = 0.4
 CROP_RATIO = (3 / 4, 4 / 3)
 BRIGHTNESS = 0.25
 CONTRAST = 0.25
@@ -47,8 +47,8 @@ def training_batches(
     A batch is (images, labels): float32 grey levels in [0, 255], (b, *size, 3), and
     one-hot float32 (b, num_classes); with `weights`, one of each class, those of the
     labels follow. Pictures may be a memory map: only those of the next batches are
-    read. Of the `training.Settings` the `batch_size`, `augment` and
-    `seed` count; with the numbers of epoch and step the seed decides all in a batch.
+    read. Of the `training.Settings` those of batches, augmentation and seed count; with
+    the numbers of epoch and step the seed decides all in a batch.
 
     If there are `teachers`, networks that take this `size` and end in logits of these
     classes, the mean of their probabilities takes the label's place. They see what the
@@ -69,7 +69,10 @@ def training_batches(
                 yield scenes.images[chosen], scenes.labels[chosen], key
 
     def prepare(images, labels, key):
-        images = (augment if settings.augment else _resize)(images, size, key)
+        if settings.augment:
+            images = augment(images, size, key, smallest_crop=settings.smallest_crop)
+        else:
+            images = _resize(images, size)
         targets = tf.one_hot(labels, num_classes)
         if teachers:
             answers = [tf.nn.softmax(t(images, training=False)) for t in teachers]
@@ -98,7 +101,9 @@ def validation_batches(scenes, *, size, num_classes, weights=None, batch_size=12
     return dataset.apply(tf.data.experimental.assert_cardinality(len(starts)))
 
 
-def augment(images, size: tuple[int, int], seed) -> tf.Tensor:
+def augment(
+    images, size: tuple[int, int], seed, *, smallest_crop=SMALLEST_CROP
+) -> tf.Tensor:
     """Crop, mirror and recolour every picture of a batch, each in its own way.
 
     From (b, h, w, 3) uint8 to (b, *size, 3) float32, grey levels in [0, 255] both. The
@@ -112,7 +117,7 @@ def augment(images, size: tuple[int, int], seed) -> tf.Tensor:
 
     # Crop, resize and mirror at once: a box whose left side lies right of its right
     # side is read backwards. Scenes are never turned upside down: skies are above.
-    area = between(0, *CROP_AREA)
+    area = between(0, smallest_crop, 1.0)
     ratio = tf.exp(between(1, math.log(CROP_RATIO[0]), math.log(CROP_RATIO[1])))
     high = tf.minimum(tf.sqrt(area / ratio), 1.0)
     wide = tf.minimum(tf.sqrt(area * ratio), 1.0)
@@ -150,6 +155,6 @@ def _weighed(labels, weights):
     return () if weights is None else (tf.gather(weights, labels),)
 
 
-def _resize(images, size, key=None):
+def _resize(images, size):
     images = tf.image.resize(images, size, antialias=True)
     return tf.cast(images, tf.float32)  # of the right size, they come back as they are
