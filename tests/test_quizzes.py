@@ -50,3 +50,12 @@ def test_one_answer_is_right_and_each_says_why(path):
             compile(question["figure"]["cell"], question["id"], "exec")
         places += right
     assert len(set(places)) > 1, "the right answer stands at one place"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_chapter_shows_each_question_once(path):
+    """All that need no figure."""
+    shown = re.findall(r"```\{quiz\} (.+)", text_of(CHAPTERS[path.stem]))
+    ids = [one for line in shown for one in line.split()]
+    bank = json.loads(path.read_text())
+    assert ids == [each["id"] for each in bank if "figure" not in each]

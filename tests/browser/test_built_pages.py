@@ -238,3 +238,21 @@ def test_the_sections_of_a_page_can_be_reached_from_its_contents(
             arg=target,
         )
         assert not wrong
+
+
+def test_an_answer_is_chosen_by_key_and_told_why(book, browser):
+    with offline_page(browser) as (page, wrong):
+        page.goto((book / "book" / "06-cam.html").as_uri())
+        question = page.locator(".quiz fieldset").first
+        whys, said = question.locator(".why"), question.locator(".said")
+        assert not any(whys.nth(i).is_visible() for i in range(whys.count()))
+        question.locator("input").first.focus()
+        page.keyboard.press("Space")
+        for number in range(whys.count()):
+            seen = [i for i in range(whys.count()) if whys.nth(i).is_visible()]
+            assert seen == [number]
+            text = whys.nth(number).inner_text()
+            assert text.startswith(("Yes.", "No.")) and len(text) > 20
+            assert said.text_content() == whys.nth(number).text_content()
+            page.keyboard.press("ArrowDown")
+        assert not wrong
