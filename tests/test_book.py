@@ -88,7 +88,7 @@ def write_chapter(root, *cells, name="01-small"):
 def small_book(tmp_path):
     for folder in ("book", "src", "data", "tools"):
         (tmp_path / folder).mkdir()
-    for name in ("book_pages.py", "book_address.py"):
+    for name in ("book_pages.py", "book_address.py", "book_quizzes.py"):
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     for name in ("_config.yml", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
