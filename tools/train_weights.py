@@ -30,14 +30,6 @@ SEED = 0
 # where it is not the usual one.
 # Trained like the others where a recipe names them, but not shipped.
 TEACHERS = {
-    "animals-teacher": {
-        "builder": "efficientnet_lite0",
-        "arguments": {"weights": "imagenet"},
-        "size": 64,
-        "valid": 0.08,
-        "phases": [(64, {}, {"epochs": 5, "learning_rate": 4e-4, "averaging": 0.99})],
-        "renew_statistics": True,
-    },
     "photos-teacher": {
         "builder": "resnet",
         "arguments": {"depths": (1, 2, 2)},
@@ -203,9 +195,9 @@ def main():
 
 def load(name, recipe):
     """Load the train and the test part of the pictures of a network."""
-    load = find_pictures(name.split("-")[0])
+    read = find_pictures(name.split("-")[0])
     size = {"size": recipe["size"]} if "size" in recipe else {}
-    return load("train", **size), load("test", **size)
+    return read("train", **size), read("test", **size)
 
 
 def find_pictures(kind):
