@@ -39,6 +39,16 @@ TEACHERS = {
             (96, {}, {"epochs": 14, "learning_rate": 1e-3}),
         ],
     },
+    "animals-teacher": {
+        "builder": "efficientnet_lite0",
+        "arguments": {"weights": "imagenet"},
+        "size": 64,
+        "valid": 0.08,
+        "phases": [
+            (64, {}, {"epochs": 6, "learning_rate": 4e-4, "averaging": 0.99}),
+        ],
+        "renew_statistics": True,
+    },
 }
 RECIPES = {
     # It begins with what ImageNet taught it; every weight is tuned. It teaches others.
@@ -73,6 +83,30 @@ RECIPES = {
                     "keep": "last",
                 },
             ),
+            (
+                96,
+                {},
+                {
+                    "epochs": 16,
+                    "learning_rate": 1.5e-3,
+                    "averaging": 0.998,
+                    "label_smoothing": 0.0,
+                    "teachers": ("photos-lite0",),
+                    "keep": "last",
+                },
+            ),
+        ],
+        "renew_statistics": True,
+        "calibrate": True,
+    },
+    # The first project's network, its stem and stages at half their width.
+    "photos-seed_resnet": {
+        "builder": "seed_resnet",
+        "arguments": {"width": 32, "stages": 3},
+        "valid": 0.08,
+        "phases": [
+            (64, {}, {"epochs": 34, "learning_rate": 2e-3, "averaging": 0.998}),
+            (96, {}, {"epochs": 12, "learning_rate": 8e-4, "averaging": 0.998}),
         ],
         "renew_statistics": True,
         "calibrate": True,
@@ -116,7 +150,20 @@ RECIPES = {
             ),
             (32, {}, {"epochs": 4, "learning_rate": 1e-3, "averaging": 0.998}),
             (32, {}, {"epochs": 8, "learning_rate": 1e-3, "averaging": 0.998}),
+            (
+                32,
+                {},
+                {
+                    "epochs": 12,
+                    "learning_rate": 1.5e-3,
+                    "averaging": 0.998,
+                    "label_smoothing": 0.0,
+                    "teachers": ("animals-teacher",),
+                    "keep": "last",
+                },
+            ),
         ],
+        "renew_statistics": True,
         "calibrate": True,
     },
     # The dense layers after the maps depend on the size, so there is a single phase.

@@ -139,9 +139,11 @@ def _teachers(names, teachers, model) -> list[keras.Model]:
             f"the recipe wants the teachers {', '.join(names)}; `teachers` has "
             f"{list(teachers)}. Give them all, name to network."
         )
-    itself = keras.models.clone_model(model)
-    itself.set_weights(model.get_weights())
-    return [itself if name == "itself" else teachers[name] for name in names]
+    found = dict(teachers)
+    if "itself" in names:
+        found["itself"] = keras.models.clone_model(model)
+        found["itself"].set_weights(model.get_weights())
+    return [found[name] for name in names]
 
 
 def calibrate(model: keras.Model, valid: SceneSet) -> float:
