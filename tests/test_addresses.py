@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import types
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -140,10 +141,25 @@ def leads_out_of(root, monkeypatch):
     return texts, [set(re.findall(outside, text)) for text in texts]
 
 
+def beside_the_pages(root):
+    """The first page, that for addresses that lead nowhere, the sitemap's addresses."""
+    html = root / "_build" / "html"
+    first, missing = (html / name for name in ("index.html", "404.html"))
+    sitemap = html / "sitemap.xml"
+    listed = ElementTree.parse(sitemap).getroot() if sitemap.exists() else ()
+    return first.read_text(), missing.read_text(), [entry[0].text for entry in listed]
+
+
 def test_pages_have_buttons_and_addresses_of_the_remote_alone(two_pages, monkeypatch):
     """Three builds, some twenty seconds."""
     texts, found = leads_out_of(two_pages, monkeypatch)
     assert found == [set(), set()]
+    first, missing, listed = beside_the_pages(two_pages)
+    assert 'content="0; url=book/one.html"' in first
+    for text in (first, missing):
+        assert not re.search("https?:|og:", text)
+    assert "href" not in missing and "src" not in missing
+    assert not listed
     for text in texts:
         assert not re.search(r"launch-button|repository-button|edit-button", text)
         assert not re.search(r"issues-button|canonical|og:", text)
@@ -161,12 +177,24 @@ def test_pages_have_buttons_and_addresses_of_the_remote_alone(two_pages, monkeyp
         f"{site}/book/two.html",
         "https://mybinder.org/v2/gh/Example/book/main",
     }
+    first, missing, listed = beside_the_pages(two_pages)
+    card = {"og:url": f"{site}/book/one.html", "og:image": f"{site}/_static/card.jpg"}
+    for name, content in card.items():
+        assert f'<meta property="{name}" content="{content}"' in first
+    assert 'name="twitter:card" content="summary_large_image"' in first
+    assert (two_pages / "_build" / "html" / "_static" / "card.jpg").is_file()
+    # Whatever the address at which it is shown, it leads to pages that there are.
+    leads_to = re.findall(r'(?:href|src)="([^"]*)"', missing)
+    assert leads_to == [f"{site}/book/one.html", f"{site}/search.html"]
+    assert listed == [f"{site}/book/{name}.html" for name in ("one", "two")]
 
     address = "https://git.example.org/example/book"
     git(two_pages, "remote", "set-url", "origin", f"{address}.git")
     texts, found = leads_out_of(two_pages, monkeypatch)
     assert found == [{address}, {address}]
     assert not any("launch-button" in text for text in texts)
+    first, missing, listed = beside_the_pages(two_pages)
+    assert "github" not in first + missing and not listed  # of the build before
 
 
 def test_an_address_of_the_pages_that_is_set_stands(tmp_path, monkeypatch):

@@ -3,16 +3,20 @@
 `{package-versions}` is a table of what the book was built with. Each page's head gets
 the tags by which a link to it is shown elsewhere (Open Graph), from its own title and
 description. Figures that hold pictures are stored as WebP, which makes the heaviest
-chapters a third as heavy. Buttons and absolute addresses are those of the repository
-that `book_address` finds, and there are none without it.
+chapters a third as heavy. Beside the pages lies what a server asks for: the first page,
+one for addresses that lead nowhere, and a list of all pages. Buttons and absolute
+addresses are those of the repository that `book_address` finds, and there are none
+without it.
 """
 
 import os
 import platform
+import re
 import sys
 from html import escape
 from importlib import metadata
 from pathlib import Path
+from string import Template
 
 import book_address
 from docutils import nodes
@@ -28,6 +32,43 @@ PACKAGES = (
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "scenecam"
 CARD = "_static/card.jpg"
 LARGE = 100_000  # bytes: a PNG above holds pictures, one below is a chart
+# Sends a reader on. Who is given the address of the whole book sees its card, too.
+FIRST = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>$title</title>
+<meta http-equiv="refresh" content="0; url=$first">
+$tags
+</head>
+<body><a href="$first">$title</a></body>
+</html>
+""")
+# Shown at any depth below any folder, so it needs no file of the book.
+MISSING = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="robots" content="noindex">
+<title>Page not found: $title</title>
+<style>
+:root { color-scheme: light dark; }
+body { margin: 0; font: 1.1rem/1.6 system-ui, sans-serif; }
+main { max-width: 34rem; margin: 18vh auto 0; padding: 0 1.25rem; }
+h1 { font-size: 2rem; line-height: 1.2; }
+</style>
+</head>
+<body>
+<main>
+<h1>There is no page at this address</h1>
+<p>No page of <cite>$title</cite> has this address. The page may have moved, or a letter
+may be wrong or missing.</p>
+<p>$ways</p>
+</main>
+</body>
+</html>
+""")
 
 
 def versions() -> list[tuple[str, str]]:
@@ -121,6 +162,34 @@ def add_card(app, pagename, templatename, context, doctree) -> None:
     context["metatags"] = "\n".join((context.get("metatags", ""), *lines, size))
 
 
+def write_site(app, exception) -> None:
+    """Write what lies beside the pages: the first one, that for none, the sitemap."""
+    if exception is not None or app.builder.name != "html":
+        return
+    out, site = Path(app.outdir), app.config.html_baseurl.rstrip("/")
+    title = escape(app.config.html_title)
+    first = app.builder.get_target_uri(app.config.root_doc)
+    card = r'<(?:meta property="og:|meta name="twitter:|link rel="canonical")[^>]*>'
+    tags = "\n".join(re.findall(card, (out / first).read_text(encoding="utf-8")))
+    text = FIRST.substitute(title=title, first=first, tags=tags)
+    (out / "index.html").write_text(text, encoding="utf-8")
+    ways = "The book begins with the page <code>index.html</code> of its folder."
+    if site:
+        ways = f'Go to <a href="{site}/{first}">the front page</a>'
+        ways += f' or <a href="{site}/search.html">search the book</a>.'
+    text = MISSING.substitute(title=title, ways=ways)
+    (out / "404.html").write_text(text, encoding="utf-8")
+    # Addresses in a sitemap are whole ones: where none is known, there can be none.
+    (out / "sitemap.xml").unlink(missing_ok=True)
+    if site:
+        pages = map(app.builder.get_target_uri, sorted(app.env.found_docs))
+        lines = (f"<url><loc>{escape(f'{site}/{page}')}</loc></url>" for page in pages)
+        head = '<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns='
+        head += '"http://www.sitemaps.org/schemas/sitemap/0.9">'
+        text = "\n".join((head, *lines, "</urlset>\n"))
+        (out / "sitemap.xml").write_text(text, encoding="utf-8")
+
+
 def lighten(app, doctree) -> None:
     """Store the large figures of a page as WebP, before Sphinx collects them."""
     for node in doctree.findall(nodes.image):
@@ -154,6 +223,7 @@ def setup(app) -> dict:
     app.add_config_value("social_card_alt", "", "html")
     app.connect("config-inited", set_addresses)
     app.connect("html-page-context", add_card)
+    app.connect("build-finished", write_site, priority=900)  # after all other writers
     app.connect("autodoc-skip-member", skip_field)
     app.connect("missing-reference", find_sibling)
     app.connect("doctree-read", lighten, priority=400)  # before images are collected
