@@ -4,9 +4,8 @@
 
 Each row is trained by one recipe, that of the shipped weights' first phase with fewer
 epochs, on nine tenths of the training pictures, and asked about the last tenth. The
-test part is not looked at. `resnet` stands beside it, trained in the same way. With
---whole the report's network alone is trained by all phases of a whole recipe, and asked
-about the test part once.
+test part is not looked at. `resnet` stands beside it, trained in the same way. The
+whole recipe of the report's network is that of `tools/train_weights.py`.
 """
 
 import argparse
@@ -21,16 +20,6 @@ from scenecam import data, models, recipes, training
 
 WIDTH, SIDE, STAGES = 32, 64, 3
 SETTINGS = {"learning_rate": 2e-3, "averaging": 0.995, "keep": "last"}
-WHOLE = {
-    "builder": "seed_resnet",
-    "arguments": {"width": WIDTH, "stages": STAGES},
-    "valid": 0.1,
-    "phases": [
-        (64, {}, {"epochs": 34, "learning_rate": 2e-3, "averaging": 0.998}),
-        (96, {}, {"epochs": 12, "learning_rate": 8e-4, "averaging": 0.998}),
-    ],
-    "calibrate": True,
-}
 
 
 def build(side, seed, *, width=WIDTH, stages=STAGES, short="max"):
@@ -74,22 +63,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=1, help="runs for each row")
-    parser.add_argument("--whole", action="store_true")
     options = parser.parse_args()
     pictures = data.load_scenes("train")
     print(f"{len(pictures)} {data.scenes_name()} pictures")
     train, valid = pictures.split(0.1, seed=0)
-    if options.whole:
-        model, history = recipes.follow(WHOLE, train, valid)
-        recipes.calibrate(model, valid)
-        scores = recipes.score(model, data.load_scenes("test"))
-        print(
-            f"whole recipe: {model.count_params():,} parameters, "
-            f"{sum(history['seconds']) / 60:.0f} minutes, validation accuracy "
-            f"{max(history['val_accuracy']):.3f}, test accuracy "
-            f"{scores['accuracy']:.4f}, macro F1 {scores['macro_f1']:.4f}"
-        )
-        return
     for name, (builder, side, arguments) in ROWS.items():
         accuracies, minutes = [], 0.0
         for seed in range(options.seeds):

@@ -39,16 +39,6 @@ TEACHERS = {
             (96, {}, {"epochs": 14, "learning_rate": 1e-3}),
         ],
     },
-    "animals-teacher": {
-        "builder": "efficientnet_lite0",
-        "arguments": {"weights": "imagenet"},
-        "size": 64,
-        "valid": 0.08,
-        "phases": [
-            (64, {}, {"epochs": 6, "learning_rate": 4e-4, "averaging": 0.99}),
-        ],
-        "renew_statistics": True,
-    },
 }
 RECIPES = {
     # It begins with what ImageNet taught it; every weight is tuned, twice, and the mean
@@ -161,20 +151,7 @@ RECIPES = {
             ),
             (32, {}, {"epochs": 4, "learning_rate": 1e-3, "averaging": 0.998}),
             (32, {}, {"epochs": 8, "learning_rate": 1e-3, "averaging": 0.998}),
-            (
-                32,
-                {},
-                {
-                    "epochs": 12,
-                    "learning_rate": 1.5e-3,
-                    "averaging": 0.998,
-                    "label_smoothing": 0.0,
-                    "teachers": ("animals-teacher",),
-                    "keep": "last",
-                },
-            ),
         ],
-        "renew_statistics": True,
         "calibrate": True,
     },
     # The dense layers after the maps depend on the size, so there is a single phase.
