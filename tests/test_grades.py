@@ -1,5 +1,6 @@
 """Students' notebooks against the book's checks: what passes, what cannot."""
 
+import ast
 import csv
 import os
 import subprocess
@@ -240,6 +241,18 @@ def test_each_check_of_a_chapter_belongs_to_one_exercise(path):
     cells = code_cells(notebook)
     defined = [name for cell in cells for name in book_exercises.checks_defined(cell)]
     assert found == defined and len(set(found)) == len(found)
+
+
+@each_chapter
+def test_each_check_has_a_word_for_a_right_answer(path):
+    for cell in code_cells(read(path)):
+        for check in book_exercises.tree_of(cell.source).body:
+            if getattr(check, "name", "").startswith("check_"):
+                texts = [
+                    n.value for n in ast.walk(check) if isinstance(n, ast.Constant)
+                ]
+                words = [text for text in texts if isinstance(text, str)]
+                assert any(map(book_grades.is_right, words)), check.name
 
 
 @each_chapter

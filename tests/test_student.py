@@ -78,6 +78,16 @@ def test_each_question_is_there_and_no_word_of_which_answer_is_right(path, editi
         if question["id"] not in " ".join(asked).split():
             continue
         assert question["question"] in text
+        if "figure" in question:
+            cells = code_cells(edition[path.name])
+            (drawn,) = [
+                cell.metadata["jupyter"]
+                for cell in cells
+                if cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+                == question["figure"]
+            ]
+            assert drawn == {"source_hidden": True}
+            assert not any(f'"{question["id"]}"' in cell.source for cell in cells)
         for answer in question["answers"]:
             assert f"- {answer['answer']}" in text
             assert answer["feedback"] not in text

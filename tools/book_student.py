@@ -3,7 +3,7 @@
 A solution begins at the word *Solution* and ends at the next heading or at the next
 cell that is not folded. In the place of its folded cell stands an empty answer. The
 questions of the bank, which a built page asks by itself, are
-written out with their answers, and nothing says which is right.
+written out with their answers, and no text or cell says which is right.
 """
 
 import json
@@ -15,6 +15,9 @@ import nbformat
 
 SOLUTION = re.compile(r"\*\*Solution\b|```\{admonition\} Solution")
 QUIZ = re.compile(r"```\{quiz\} (.+)\n```")
+# The cell that holds a question's figure against its answer.
+ANSWER = re.compile(r'^assert .*, "ch\d\d-[qm]\d"', flags=re.MULTILINE)
+QUESTION = re.compile(r"fig-ch\d\d-[qm]\d")  # the name of a question's figure
 # Said on the page of its buttons.
 ALIVE = re.compile(r"Choose an answer, and read .*\n\n")
 
@@ -49,8 +52,11 @@ def without_solutions(
             answer = nbformat.v4.new_code_cell(room(cell))
             answer.id = cell.id.replace("cell", "answer")
             kept.append(answer)
-        elif not book_exercises.tagged(cell, "wrong-answers"):
+        elif not (book_exercises.is_solution(cell) or ANSWER.search(cell.source)):
             inside = False
+            figure = cell.metadata.get("mystnb", {}).get("figure", {}).get("name", "")
+            if QUESTION.fullmatch(figure):  # its code is folded in JupyterLab, too
+                cell.metadata["jupyter"] = {"source_hidden": True}
             kept.append(cell)
     notebook.cells = kept
     return notebook
