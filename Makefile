@@ -2,10 +2,11 @@
 # make lab    open the chapters in Jupyter  make weights   train the shipped weights again
 # make links  ask whether links still lead  make browser   look at the built book in Chromium
 # make art    draw the logo, icon and card again
+# make student  write the chapters without their solutions
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: book test browser lab weights outputs links art lock clean
+.PHONY: book test browser lab student weights outputs links art lock clean
 book: .venv/installed
 	$(BIN)/python tools/book.py build
 
@@ -23,6 +24,9 @@ browser: book
 lab: .venv/installed
 	$(BIN)/pip install -q "jupyterlab>=4.2,<5" -c requirements-lock.txt
 	$(BIN)/jupyter lab book
+
+student: .venv/installed
+	$(BIN)/python tools/book.py student
 
 weights: .venv/installed
 	$(BIN)/python tools/train_weights.py

@@ -1,5 +1,6 @@
 """The question bank: what every file of it holds."""
 
+import ast
 import json
 import re
 
@@ -45,17 +46,53 @@ def test_one_answer_is_right_and_each_says_why(path):
         assert len(right) == 1, question["id"]
         assert len({each["answer"] for each in answers}) == len(answers)
         assert all(len(each["feedback"]) > 20 for each in answers)
-        if "figure" in question:
-            assert 30 <= len(question["figure"]["alt"]) <= 250, question["id"]
-            compile(question["figure"]["cell"], question["id"], "exec")
         places += right
     assert len(set(places)) > 1, "the right answer stands at one place"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_chapter_shows_each_question_once(path):
-    """All that need no figure."""
     shown = re.findall(r"```\{quiz\} (.+)", text_of(CHAPTERS[path.stem]))
     ids = [one for line in shown for one in line.split()]
-    bank = json.loads(path.read_text())
-    assert ids == [each["id"] for each in bank if "figure" not in each]
+    assert ids == [each["id"] for each in json.loads(path.read_text())]
+
+
+WITH_FIGURE = [
+    (path.stem, question)
+    for path in FILES
+    for question in json.loads(path.read_text())
+    if "figure" in question
+]
+
+
+def test_questions_with_a_figure_are_those_that_speak_of_panels_or_maps():
+    """A question that shows nothing must not ask about what is shown."""
+    named = {question["id"] for _, question in WITH_FIGURE}
+    for path in FILES:
+        for question in json.loads(path.read_text()):
+            asks = re.search(r"\b(panel|panels|A to D|A, B)\b", question["question"])
+            assert not asks or question["id"] in named, question["id"]
+    assert len(named) == len(WITH_FIGURE) >= 13
+
+
+@pytest.mark.parametrize(
+    ("stem", "question"), WITH_FIGURE, ids=[q["id"] for _, q in WITH_FIGURE]
+)
+def test_a_figure_stands_before_its_question_and_gives_the_right_answer(stem, question):
+    """The cell after it, which the page does not show, asserts which answer it is."""
+    cells = nbformat.read(CHAPTERS[stem], as_version=4).cells
+    (place,) = [
+        number
+        for number, cell in enumerate(cells)
+        if re.search(rf"```\{{quiz\}} {question['id']}\b", cell.source)
+    ]
+    text, figure, check = cells[place - 3 : place]
+    assert figure.metadata["mystnb"]["figure"]["name"] == question["figure"]
+    assert f"{{numref}}`{question['figure']}`" in text.source.splitlines()[-1]
+    assert figure.metadata["tags"] == ["hide-input"]
+    assert check.metadata["tags"] == ["remove-cell"]
+    last = ast.parse(check.source).body[-1]
+    assert isinstance(last, ast.Assert) and last.msg.value == question["id"]
+    asserted = ast.literal_eval(last.test.comparators[0])
+    (right,) = [each["answer"] for each in question["answers"] if each["correct"]]
+    assert asserted == re.findall(r"\b[A-D]\b", right)[:1]

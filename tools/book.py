@@ -1,9 +1,12 @@
-"""Build the book, check its chapters, refresh their kept outputs.
+"""Build the book, check its chapters, refresh their kept outputs, grade students'.
 
     python tools/book.py build                build the HTML book and print where it is
     python tools/book.py check [--fresh]      run every chapter under nbval
     python tools/book.py outputs [CHAPTER..]  strip chapters, keep the tagged outputs
     python tools/book.py links                ask whether outside addresses still answer
+    python tools/book.py student              write the chapters without solutions
+    python tools/book.py grade FILE.. [--csv TABLE]  run students' notebooks, say which
+                                              exercises they pass
 
 jupyter-book's execution cache sees a chapter's own cells and nothing else. What a
 chapter computes also depends on the library, the weights, the versions of the packages
@@ -345,6 +348,31 @@ def outputs(root: Path, names: list[str]) -> int:
     return 0
 
 
+def grade(root: Path, files: list[str], table: Path | None, seconds: int) -> int:
+    """Print who passed which exercise; return 1 if a notebook could not be run."""
+    import book_grades
+
+    rows = book_grades.grade(
+        root,
+        files,
+        run_side_by_side=side_by_side,
+        environment=lambda count: kernel_environment() | share(count),
+        limit=seconds,
+    )
+    print(book_grades.table(rows))
+    if table:
+        book_grades.write_csv(rows, table)
+    return 0 if all(row.whole for row in rows) else 1
+
+
+def student(root: Path) -> int:
+    """Write the chapters without their solutions, and print where they are."""
+    import book_student
+
+    print(book_student.write(root))
+    return 0
+
+
 def main() -> int:
     """Read the command line and do what it says."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -356,6 +384,11 @@ def main() -> int:
     commands.add_parser("links", help="ask whether outside addresses still answer")
     storing = commands.add_parser("outputs", help="refresh the kept outputs")
     storing.add_argument("chapters", nargs="*")
+    commands.add_parser("student", help="write the chapters without solutions")
+    grading = commands.add_parser("grade", help="run students' notebooks on all checks")
+    grading.add_argument("files", nargs="+", help="notebooks, or folders of them")
+    grading.add_argument("--csv", type=Path, help="write the table here, too")
+    grading.add_argument("--seconds", type=int, default=120, help="limit of a cell")
     arguments = parser.parse_args()
     root = arguments.root.resolve()
     if arguments.command == "build":
@@ -364,6 +397,14 @@ def main() -> int:
         return links(root)
     if arguments.command == "check":
         return check(root, fresh=arguments.fresh)
+    if arguments.command == "student":
+        return student(root)
+    if arguments.command == "grade":
+        if arguments.seconds < 1:
+            parser.error(f"--seconds: at least 1, not {arguments.seconds}")
+        if arguments.csv and not arguments.csv.resolve().parent.is_dir():
+            parser.error(f"--csv: the folder of {arguments.csv} does not exist")
+        return grade(root, arguments.files, arguments.csv, arguments.seconds)
     return outputs(root, arguments.chapters)
 
 
