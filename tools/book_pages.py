@@ -3,12 +3,14 @@
 `{package-versions}` is a table of what the book was built with. Each page's head gets
 the tags by which a link to it is shown elsewhere (Open Graph), from its own title and
 description. Figures that hold pictures are stored as WebP, which makes the heaviest
-chapters a third as heavy. Buttons and absolute addresses are those of the repository
-that `book_address` finds, and there are none without it.
+chapters a third as heavy, and widgets of one kind share one script. Buttons and
+absolute addresses are those of the repository that `book_address` finds, and there are
+none without it.
 """
 
 import os
 import platform
+import re
 import sys
 from html import escape
 from importlib import metadata
@@ -28,6 +30,9 @@ PACKAGES = (
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "scenecam"
 CARD = "_static/card.jpg"
 LARGE = 100_000  # bytes: a PNG above holds pictures, one below is a chart
+# Scripts and styles of widgets, of which a page needs one of each kind.
+ONCE = re.compile(r"<(style|script)[^>]* data-once>.*?</\1>\n?", re.DOTALL)
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def versions() -> list[tuple[str, str]]:
@@ -121,6 +126,27 @@ def add_card(app, pagename, templatename, context, doctree) -> None:
     context["metatags"] = "\n".join((context.get("metatags", ""), *lines, size))
 
 
+def keep_once(app, pagename, templatename, context, doctree) -> None:
+    """Leave out the scripts and styles of widgets that the page has already.
+
+    Their state, too, which nothing on a page reads: a widget carries its own.
+    """
+    seen = set()
+
+    def first(found):
+        new = found[0] not in seen
+        seen.add(found[0])
+        return found[0] if new else ""
+
+    if "body" in context:
+        context["body"] = ONCE.sub(first, context["body"])
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", ())
+        if getattr(script, "attributes", {}).get("type") != WIDGET_STATE
+    ]
+
+
 def lighten(app, doctree) -> None:
     """Store the large figures of a page as WebP, before Sphinx collects them."""
     for node in doctree.findall(nodes.image):
@@ -154,6 +180,7 @@ def setup(app) -> dict:
     app.add_config_value("social_card_alt", "", "html")
     app.connect("config-inited", set_addresses)
     app.connect("html-page-context", add_card)
+    app.connect("html-page-context", keep_once, priority=900)  # after MyST-NB
     app.connect("autodoc-skip-member", skip_field)
     app.connect("missing-reference", find_sibling)
     app.connect("doctree-read", lighten, priority=400)  # before images are collected
