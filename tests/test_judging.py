@@ -769,7 +769,7 @@ def curve(**changes):
 @pytest.mark.parametrize(
     "call, error, words",
     [
-        (lambda: curve(maps=GOOD.maps[:1]), ValueError, "one per picture, 2"),
+        (lambda: curve(maps=GOOD.maps[:1]), ValueError, "received 2 and 1"),
         (lambda: curve(images=GOOD.images / 255), TypeError, "must be uint8"),
         (lambda: curve(classes=[0, 1, 0]), ValueError, r"one per picture \(2,\)"),
         (lambda: curve(classes=0.0), ValueError, "class index"),
@@ -787,7 +787,7 @@ def curve(**changes):
         (
             lambda: judging.explained_pictures(GOOD.images, GOOD.maps[:1]),
             ValueError,
-            "one per picture, 2; received 1",
+            "same pictures; received 2 and 1",
         ),
         (lambda: judging.average_drop([[0.1]], [[0.1]]), ValueError, "column"),
         (lambda: judging.average_drop([1], [1, 2]), ValueError, r"\(1,\) and \(2,\)"),

@@ -211,3 +211,27 @@ print(*book.call_measured([sys.executable, "-c", "exit(3)"], cwd=Path(".")))
     )
     assert (code, failed) == (0, 3), done.stderr
     assert 300e6 < peak < 400e6
+
+
+def test_a_page_has_the_script_of_its_widgets_once(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import book_pages
+
+    def widget(kind):
+        style, script = f"<style data-once>{kind}</style>\n", f"render({kind!r});\n"
+        script = f'<script type="module" data-once>{script}</script>\n'
+        data = '<script type="application/json">{}</script>\n'
+        return style + data + script, data
+
+    (one, rest), (other, _) = widget("explorer"), widget("weight")
+    plain = "<script>again();</script><style>p {}</style>\n" * 2
+    state = types.SimpleNamespace(attributes={"type": book_pages.WIDGET_STATE})
+    kept = types.SimpleNamespace(attributes={}), "theme.js"
+    context = {"body": one + plain + other + one, "script_files": [kept[0], state]}
+    context["script_files"].append(kept[1])
+    book_pages.keep_once(None, "page", "page.html", context, None)
+    assert context["body"] == one + plain + other + rest
+    assert context["script_files"] == [*kept]
+    empty = {}
+    book_pages.keep_once(None, "search", "search.html", empty, None)
+    assert "body" not in empty

@@ -143,8 +143,8 @@ def test_what_stands_beside_a_map_begins_as_another(parts):
     ("trait", "value", "words"),
     [
         ("choice", {"colour": 1}, "no control 'colour'.*'picture', 'class', 'layer'"),
-        ("choice", {"layer": 2}, "layer must be a number from 0 to 1; received 2"),
-        ("choice", {"layer": "late"}, "layer must be a number"),
+        ("choice", {"layer": 2}, "layer must be from 0 to 1; received 2"),
+        ("choice", {"layer": "late"}, "layer must be from 0 to 1; received .late"),
         ("opacity", 1.5, "opacity must be from 0 to 1; received 1.5"),
         ("view", "globe", "view must be one of 'overlay', 'map'.*received 'globe'"),
         ("colormap", "jet", "colormap must be one of 'inferno'"),
@@ -181,8 +181,9 @@ def test_maps_must_be_finite(parts):
 
 
 def test_the_javascript_stays_small_and_readable():
-    lines = (SOURCE / "explorer.js").read_text().splitlines()
-    assert len(lines) <= 300 and max(map(len, lines)) <= 100
+    for path in SOURCE.glob("*.js"):
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 300 and max(map(len, lines)) <= 100
 
 
 def test_the_scripts_and_styles_are_part_of_the_package():

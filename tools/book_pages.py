@@ -3,10 +3,10 @@
 `{package-versions}` is a table of what the book was built with. Each page's head gets
 the tags by which a link to it is shown elsewhere (Open Graph), from its own title and
 description. Figures that hold pictures are stored as WebP, which makes the heaviest
-chapters a third as heavy. Beside the pages lies what a server asks for: the first page,
-one for addresses that lead nowhere, and a list of all pages. Buttons and absolute
-addresses are those of the repository that `book_address` finds, and there are none
-without it.
+chapters a third as heavy, and widgets of one kind share one script. Beside the pages
+lies what a server asks for: the first page, one for addresses that lead nowhere, and a
+list of all pages. Buttons and absolute addresses are those of the repository that
+`book_address` finds, and there are none without it.
 """
 
 import os
@@ -69,6 +69,9 @@ may be wrong or missing.</p>
 </body>
 </html>
 """)
+# Scripts and styles of widgets, of which a page needs one of each kind.
+ONCE = re.compile(r"<(style|script)[^>]* data-once>.*?</\1>\n?", re.DOTALL)
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def versions() -> list[tuple[str, str]]:
@@ -190,6 +193,27 @@ def write_site(app, exception) -> None:
         (out / "sitemap.xml").write_text(text, encoding="utf-8")
 
 
+def keep_once(app, pagename, templatename, context, doctree) -> None:
+    """Leave out the scripts and styles of widgets that the page has already.
+
+    Their state, too, which nothing on a page reads: a widget carries its own.
+    """
+    seen = set()
+
+    def first(found):
+        new = found[0] not in seen
+        seen.add(found[0])
+        return found[0] if new else ""
+
+    if "body" in context:
+        context["body"] = ONCE.sub(first, context["body"])
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", ())
+        if getattr(script, "attributes", {}).get("type") != WIDGET_STATE
+    ]
+
+
 def lighten(app, doctree) -> None:
     """Store the large figures of a page as WebP, before Sphinx collects them."""
     for node in doctree.findall(nodes.image):
@@ -224,6 +248,7 @@ def setup(app) -> dict:
     app.connect("config-inited", set_addresses)
     app.connect("html-page-context", add_card)
     app.connect("build-finished", write_site, priority=900)  # after all other writers
+    app.connect("html-page-context", keep_once, priority=900)  # after MyST-NB
     app.connect("autodoc-skip-member", skip_field)
     app.connect("missing-reference", find_sibling)
     app.connect("doctree-read", lighten, priority=400)  # before images are collected

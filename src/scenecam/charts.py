@@ -1,8 +1,8 @@
 """Numbers in, Axes out: the set, the training and the predictions as charts.
 
 Every chart draws on `ax` and returns it; without `ax` it opens a figure of its own,
-narrow enough for a phone. Nothing is shown, no global setting is touched. Classes have
-the same colours in all of them.
+narrow enough for a phone. Nothing is shown, no global setting is touched. `class_names`
+are those of class 0, 1, ..., and classes have the same colours in all charts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,14 +26,8 @@ ALONE = 30  # the most classes that a confusion matrix can show one by one
 def class_pie(labels: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
     """Share of every class as a pie: is the set balanced, at a glance.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n,), int
-        Class of every picture; ValueError if there is none, or one has no name.
-    class_names : sequence of k str
-        Name of class 0, 1, ...
-    ax
-        Where to draw.
+    `labels` (n,) int are the class of every picture; ValueError if there is none, or
+    one has no name.
     """
     known = range(len(class_names))
     if not len(labels) or not np.isin(labels, known).all():
@@ -52,16 +46,9 @@ def class_pie(labels: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
 def training_curve(history: Curves, key: str = "loss", *, ax: Ax = None) -> Axes:
     """One measure over the epochs, on training and on validation pictures.
 
-    The epoch with the lowest validation loss, whose weights are kept, is marked.
-
-    Parameters
-    ----------
-    history : mapping of str to sequence of float
-        From `training.fit`: "loss", "val_loss", "accuracy", "val_accuracy".
-    key : str
-        Which measure; ValueError if `history` lacks it.
-    ax
-        Where to draw.
+    The epoch with the lowest validation loss, whose weights are kept, is marked. Of the
+    `history` that `training.fit` returns, `key` is "loss" or "accuracy", or whatever
+    else it holds; ValueError if it lacks it.
     """
     if key not in history or not len(history[key]):
         what = f"`history` must hold {key!r}, not empty"
@@ -96,13 +83,8 @@ def training_curves(history: Curves) -> Grid:
 def gradient_norms(norms: Curves, *, ax: Ax = None) -> Axes:
     """Size of the gradient from the first layer to the last, on a log scale.
 
-    Parameters
-    ----------
-    norms : mapping of str to sequence of float
-        Name of a network -> one norm for each of its layers, input side first. A
-        gradient of exactly zero has no place on a log scale: a gap.
-    ax
-        Where to draw.
+    `norms` maps the name of a network to one norm for each of its layers, input side
+    first. A gradient of exactly zero has no place on a log scale: a gap.
     """
     ax = _style.axes_or_new(ax, 5.4, 3.2)
     for i, (name, values) in enumerate(norms.items()):
@@ -127,17 +109,9 @@ def confusion_matrix(
     many classes, the 30 with the most mistakes have a row and a column of their own;
     the others share the last ones, so that a row still holds all pictures of its class.
 
-    Parameters
-    ----------
-    matrix : ndarray of shape (k, k), int
-        From `evaluation.confusion`; ValueError if the shape is another.
-    class_names : sequence of k str
-        Name of class 0, 1, ...
-    cells : {"both", "count", "percent"}
-        What stands in a cell: the pictures (with a scale of the colours beside), their
-        percentage of the row, or both; ValueError for another word.
-    ax
-        Where to draw.
+    `matrix` (k, k) int is that of `evaluation.confusion`. `cells` says what stands in a
+    cell: "count" is its pictures (with a scale of the colours beside), "percent" their
+    percentage of the row, "both" is both. ValueError for another word or shape.
     """
     matrix, k = np.asarray(matrix), len(class_names)
     if matrix.shape != (k, k):
@@ -183,12 +157,7 @@ def _merge_others(matrix: ndarray, class_names: Names):
 def class_scores(table: Table, *, ax: Ax = None) -> Axes:
     """Precision, recall and F1 score of every class, as bars with their values.
 
-    Parameters
-    ----------
-    table : mapping
-        From `evaluation.classification_table`; the summary is left out.
-    ax
-        Where to draw.
+    Of `evaluation.classification_table`; the summary is left out.
     """
     names = [*table][:-3]
     places = np.arange(len(names))
@@ -208,13 +177,7 @@ def reliability(bins: Mapping[str, ndarray], *, ax: Ax = None) -> Axes:
     """Reliability diagram: accuracy of the predictions made with each confidence.
 
     A perfectly calibrated network stands on the diagonal; below it, it is too sure.
-
-    Parameters
-    ----------
-    bins : mapping of str to ndarray
-        From `evaluation.calibration`. The number of pictures stands in each bin.
-    ax
-        Where to draw.
+    `bins` are those of `evaluation.calibration`, each with its number of pictures.
     """
     ax = _style.axes_or_new(ax, 5, 4.4)
     edges, filled = bins["edges"], bins["count"] > 0
@@ -237,16 +200,8 @@ def probability_bars(
 ) -> Axes:
     """The network's answer for one picture: a bar for every class.
 
-    Parameters
-    ----------
-    probabilities : ndarray of shape (k,), float
-        Softmax output, in [0, 1].
-    class_names : sequence of k str
-        Name of class 0, 1, ...; ValueError if their number differs.
-    label : int, optional
-        The true class; it is marked in the list of names.
-    ax
-        Where to draw.
+    `probabilities` (k,) float are those of a softmax; ValueError unless there are as
+    many `class_names`. `label`, the true class, is marked in the list of names.
     """
     shape, k = np.shape(probabilities), len(class_names)
     if shape != (k,):

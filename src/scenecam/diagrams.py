@@ -17,6 +17,7 @@ from matplotlib.transforms import Affine2D
 from numpy import ndarray
 
 from scenecam._style import BLUE, GREY, INK, ORANGE, VERMILION, Ax, Names, axes_or_new
+from scenecam.synth import draw_scene
 
 Sizes = Sequence[int]  # of layer 1, 2, ...
 # Kind of layer -> (fill, edge). Text stands on the fill, so that is always pale.
@@ -50,14 +51,8 @@ def cnn_pipeline(
 ) -> Axes:
     """From the picture to the classes: convolution, pooling, flatten, dense.
 
-    Parameters
-    ----------
-    image : ndarray of shape (h, w, 3), uint8, optional
-        Stands at the left; a drawn sea when None.
-    class_names : sequence of str
-        Stand at the right.
-    ax
-        Where to draw.
+    `image`, uint8 (h, w, 3), stands at the left, a drawn sea when None; `class_names`
+    stand at the right.
     """
     ax = _canvas(ax, 6.4, 3.3)
     # x of the front edge, thickness, height, kind, number of maps
@@ -121,14 +116,9 @@ def skip_connection(*, ax: Ax = None) -> Axes:
 
 
 def network_overview(*, stages: int = 4, ax: Ax = None) -> Axes:
-    """The report's network: a stem, res-blocks, and the classifier.
+    """The report's network: a stem, `stages` res-blocks, and the classifier.
 
-    Parameters
-    ----------
-    stages : int
-        Number of res-blocks; ValueError unless 1 or more.
-    ax
-        Where to draw.
+    ValueError unless there is a res-block.
     """
     if stages < 1:
         raise ValueError(f"`stages` must be at least 1; received {stages}.")
@@ -465,23 +455,9 @@ def _map(ax: Axes, values: ndarray, x, y, size) -> None:
     _shape(ax, frame, facecolor="none", edgecolor=INK, lw=1.2, zorder=5)
 
 
-def _sea(size: int = 96) -> ndarray:
-    """A little picture of sun and sea, float (size, size, 3) in [0, 1]."""
-    y, x = np.mgrid[:size, :size] / (size - 1)
-    horizon = 0.52
-    depth = np.clip((y - horizon) / (1 - horizon), 0, 1)
-    # Waves lie closer together towards the horizon.
-    wave = np.sin(34 * depth**0.6 + 1.2 * np.sin(7 * x + 9 * depth)) * (1 + depth) / 20
-    image = np.stack([0.56 + 0.5 * y, 0.76 + 0.2 * y, 0.95 - 0.1 * y], axis=-1)
-    water = np.stack([0.08 + wave, 0.38 + wave - 0.1 * depth, 0.58 + wave], axis=-1)
-    image[y > horizon] = (water - 0.12 * depth[..., None])[y > horizon]
-    # The width of the sun's trail, where exp(-u^2) > 1/2.
-    trail = abs(x - 0.68) < np.sqrt(np.log(2)) * (0.05 + 0.1 * depth)
-    image[trail & (wave > 0) & (y > horizon)] = (1.0, 0.88, 0.6)
-    image[np.hypot(x - 0.68, y - 0.26) < 0.11] = (1.0, 0.86, 0.42)
-    hill = horizon - 0.2 * np.exp(-(((x - 0.12) / 0.2) ** 2))
-    image[(y <= horizon) & (y > hill)] = (0.27, 0.38, 0.36)
-    return np.clip(image, 0, 1)
+def _sea() -> ndarray:
+    """A drawn sea under a low sun, uint8 (h, w, 3)."""
+    return draw_scene("sea", seed=2)[0]
 
 
 def _maps(size: int = 7) -> ndarray:

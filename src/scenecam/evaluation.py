@@ -260,12 +260,8 @@ def plausible_mistakes(
 def class_share(masks: ndarray, classes: ndarray) -> ndarray:
     """Share of the pixels of each picture that a class covers: float64 (n,) in [0, 1].
 
-    Parameters
-    ----------
-    masks : ndarray of shape (n, h, w), uint8
-        Class index of every pixel.
-    classes : ndarray of shape (n,), int
-        The class asked about, one for each picture.
+    `masks` (n, h, w) hold the class index of every pixel, `classes` (n,) the class that
+    is asked about, one for each picture.
     """
     masks, classes = np.asarray(masks), np.asarray(classes)
     if masks.ndim != 3 or classes.shape != masks.shape[:1]:

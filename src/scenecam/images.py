@@ -151,6 +151,19 @@ def check_images(images, *, name: str = "images") -> None:
         raise TypeError(f"{wanted} {images.dtype}. {remedy}")
 
 
+def check_map(class_map, *, name: str = "class_map") -> np.ndarray:
+    """Return maps (..., h, w) as an array; TypeError or ValueError if they are none."""
+    values = np.asarray(class_map)
+    if values.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers; received {values.dtype}.")
+    if values.ndim < 2 or 0 in values.shape[-2:]:
+        raise ValueError(f"{name} must be (..., h, w); received shape {values.shape}.")
+    if bad := values.size - np.count_nonzero(np.isfinite(values)):
+        what = f"{bad} values of {values.size} that are NaN or infinite"
+        raise ValueError(f"{name} holds {what}. Look for them in the model's weights.")
+    return values
+
+
 def unit_map(class_map: np.ndarray, *, positive=True, limit=None) -> np.ndarray:
     """Scale raw class activation maps to [0, 1] for display.
 
@@ -178,7 +191,7 @@ def unit_map(class_map: np.ndarray, *, positive=True, limit=None) -> np.ndarray:
         If a map has nothing positive, which is a result and not an error. Not with a
         `limit`: on a scale shared with other maps, dark means what it says.
     """
-    values = _check_map(class_map)
+    values = check_map(class_map)
     values = values.astype(np.result_type(values, np.float32), copy=False)
     if positive:
         values = np.maximum(values, 0)
@@ -218,7 +231,7 @@ def upsample_map(class_map: np.ndarray, size, *, method="bilinear") -> np.ndarra
     Pixel centres lie at halves, as in Pillow and in ``tf.image.resize``, and the edge
     values continue outwards: the map's corners do not drift against the picture's.
     """
-    values = _check_map(class_map).astype(np.float32)
+    values = check_map(class_map).astype(np.float32)
     height, width = check_size(size)
     if method == "nearest":
         rows = (np.arange(height) + 0.5) * values.shape[-2] / height
@@ -239,7 +252,7 @@ def colour_map(unit: np.ndarray, *, cmap="inferno") -> np.ndarray:
     (inferno, magma, viridis), so that colour-blind readers and grey prints keep the
     order. ValueError for an unknown one, and for values outside [0, 1] or NaN.
     """
-    values = _check_map(unit, name="unit")
+    values = check_map(unit, name="unit")
     if values.size and (values.min() < -1e-5 or values.max() > 1 + 1e-5):
         span = f"{values.min():.6g} to {values.max():.6g}"
         raise ValueError(f"unit must lie in 0..1; received {span}. Use unit_map first.")
@@ -293,6 +306,11 @@ def encode_jpeg(image: np.ndarray, quality: int = 90) -> bytes:
     return _encode(image, "JPEG", quality=quality, subsampling=0)
 
 
+def encode_webp(image: np.ndarray, **options) -> bytes:
+    """Encode a picture, uint8 (h, w, 3), as WebP, with Pillow's options for it."""
+    return _encode(image, "WEBP", method=6, **options)
+
+
 def save_image(path, image: np.ndarray) -> Path:
     """Write a picture, uint8 (h, w, 3), whole or not at all; return where it stands.
 
@@ -328,18 +346,6 @@ def _check_image(image) -> None:
         raise TypeError(f"image must be a uint8 array of shape (h, w, 3); got {kind}.")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise ValueError(f"image must have shape (h, w, 3); received {image.shape}.")
-
-
-def _check_map(class_map, *, name: str = "class_map") -> np.ndarray:
-    values = np.asarray(class_map)
-    if values.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers; received {values.dtype}.")
-    if values.ndim < 2 or 0 in values.shape[-2:]:
-        raise ValueError(f"{name} must be (..., h, w); received shape {values.shape}.")
-    if bad := values.size - np.count_nonzero(np.isfinite(values)):
-        what = f"{bad} values of {values.size} that are NaN or infinite"
-        raise ValueError(f"{name} holds {what}. Look for them in the model's weights.")
-    return values
 
 
 def _bilinear_weights(source: int, target: int) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Every network takes uint8 pictures, scales them in its first layer, names its last
 feature maps ``features`` and gives back logits; :func:`predict` turns these into
-probabilities. What builders share is said once, in :func:`plain_cnn`; those that take
+probabilities. `input_shape`, `num_classes`, `seed` and what comes back are as in
+:func:`plain_cnn`; builders that take
 two lists with a number for each stage, convolution or block raise ValueError unless
 the two are of one length. Files are the work of `weights`, answers that of
 `predictions`; both are meant to be called from here, as ``models.load_model`` and
@@ -114,15 +115,9 @@ def seed_resnet(
     is mended: the mean over all places stands where a 2x2 pooling of a 3x3 map
     once threw the last row and column away.
 
-    Parameters
-    ----------
-    input_shape, num_classes, seed
-        As in `plain_cnn`, and so is what comes back.
-    width : int
-        Kernels of the stem; stage s works with ``width * 2**(s - 1)`` and gives out
-        four times as many maps. 64 is the report's; 8 to 16 trains on a laptop.
-    stages : int
-        Each halves the size: 96 pixels end as 3x3 maps after three, 2x2 after four.
+    The stem has `width` kernels; stage s works with ``width * 2**(s - 1)`` and gives
+    out four times as many maps: 64 is the report's, 8 to 16 trains on a laptop. Each of
+    the `stages` halves the size: 96 pixels end as 3x3 maps after three, 2x2 after four.
     """
     inputs, x = _scaled_input(input_shape)
     x = blocks.conv_norm(x, width, kernel=7, stride=2, prefix="stem_", name="1")
@@ -149,16 +144,8 @@ def resnet(
 
     A strided 3x3 stem, then stages of basic residual blocks; every stage but the first
     halves the size, so that 96 pixels end as 12x12 maps: coarse enough to have seen
-    the scene, fine enough for a class activation map.
-
-    Parameters
-    ----------
-    input_shape, num_classes, seed
-        As in `plain_cnn`, and so is what comes back.
-    stem : int
-        Kernels of the first convolution.
-    widths, depths : sequence of int
-        Kernels and residual blocks of each stage.
+    the scene, fine enough for a class activation map. `stem` has the kernels of the
+    first convolution, `widths` and `depths` kernels and residual blocks of each stage.
     """
     inputs, x = _scaled_input(input_shape)
     x = blocks.conv_norm(x, stem, stride=2, prefix="stem_", name="1")
@@ -181,17 +168,9 @@ def gap_cnn(
 ) -> keras.Model:
     """Build a network without pooling, whose class maps have the picture's resolution.
 
-    Parameters
-    ----------
-    input_shape, num_classes, seed
-        As in `plain_cnn`, and so is what comes back.
-    widths : sequence of int
-        Kernels of each 3x3 convolution, step 1.
-    dilations : sequence of int, optional
-        Gap between the taps of each convolution; 1 everywhere unless given. Five plain
-        3x3 convolutions see 11x11 pixels, with gaps 1, 2, 4, 8, 16 they see 63x63.
-    normalise : bool
-        Whether batch normalisation stands between a convolution and its ReLU.
+    `widths` has the kernels of each 3x3 convolution, step 1, `dilations` the gap
+    between its taps, 1 unless given: five plain ones see 11x11 pixels, with gaps 1, 2,
+    4, 8, 16 they see 63x63. `normalise` puts batch normalisation before each ReLU.
     """
     dilations = (1,) * len(widths) if dilations is None else dilations
     inputs, x = _scaled_input(input_shape)
@@ -214,17 +193,9 @@ def gap_resnet(
     """Build a residual network without pooling: class maps as large as the picture.
 
     A 3x3 convolution, then residual blocks whose step is always 1; kernels with gaps
-    see far all the same.
-
-    Parameters
-    ----------
-    input_shape, num_classes, seed
-        As in `plain_cnn`, and so is what comes back.
-    widths : sequence of int
-        Kernels of each block; the first convolution has as many as the first block.
-    dilations : sequence of int
-        Gap between the taps of both convolutions of each block. With 1, 2, 4, 4 a
-        number of the last map sees 47x47 pixels.
+    see far all the same. `widths` has the kernels of each block (the first convolution
+    has as many as the first), `dilations` the gap between the taps of both its
+    convolutions: with 1, 2, 4, 4 a number of the last map sees 47x47 pixels.
 
     Notes
     -----

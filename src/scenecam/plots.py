@@ -42,15 +42,7 @@ def prediction_titles(
 
 
 def show_image(image: ndarray, *, title: str | None = None, ax: Ax = None) -> Axes:
-    """One picture without axes.
-
-    Parameters
-    ----------
-    image : ndarray of shape (h, w, 3) or (h, w)
-        uint8, or float in [0, 1]; grey when it has no colour axis.
-    title, ax
-        What stands above it, and where to draw.
-    """
+    """One picture without axes: uint8 or float in [0, 1], (h, w, 3), or grey (h, w)."""
     top = 255 if np.asarray(image).dtype == np.uint8 else 1
     return _draw(axes_or_new(ax, 3, 3), image, ("gray", 0, top), title).axes
 
@@ -71,18 +63,10 @@ def show_images(
 def show_classes(
     images: ndarray, labels: ndarray, class_names: Names, *, count: int = 5
 ) -> Grid:
-    """A sheet with a row for every class: its first `count` pictures.
+    """A sheet with a row for every class: its first `count` pictures, and its name.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, h, w, 3), uint8
-        May be a memory map; only what is shown is read.
-    labels : ndarray of shape (n,), int
-        Class of every picture.
-    class_names : sequence of k str
-        Name of class 0, 1, ...; written at the left of the row.
-    count : int
-        Pictures in a row.
+    `images` (n, h, w, 3) uint8 may be a memory map: only what is shown is read.
+    `labels` (n,) int are their classes, `class_names` the names of class 0, 1, ...
     """
     fig, axes = _grid(len(class_names) * count, count, 1)
     beside = {"xycoords": "axes fraction", "textcoords": "offset points"}
@@ -111,14 +95,8 @@ def mean_images(images: ndarray, labels: ndarray, class_names: Names) -> Grid:
 def show_mask(mask: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
     """Which class each pixel belongs to, in the class colours, with a legend.
 
-    Parameters
-    ----------
-    mask : ndarray of shape (h, w), uint8
-        Class index of every pixel; 255, or any index without a name, is no class.
-    class_names : sequence of k str
-        Name of class 0, 1, ...; the legend lists those in the picture.
-    ax
-        Where to draw.
+    `mask` (h, w) uint8 holds the class index of every pixel; 255, or any index without
+    a name, is no class. The legend lists the classes in the picture.
     """
     ax = axes_or_new(ax, 3, 3.6)
     # One more entry, at the end, for every index that has no name.
@@ -139,16 +117,10 @@ def show_mask(mask: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
 def show_receptive_field(
     image: ndarray, box: Box, *, title: str | None = None, ax: Ax = None
 ) -> Axes:
-    """What one unit of a feature map sees: a box on the picture.
+    """What one unit of a feature map sees: a box on the picture, uint8 (h, w, 3).
 
-    Parameters
-    ----------
-    image : ndarray of shape (h, w, 3), uint8
-        The picture.
-    box : tuple of float
-        (top, left, height, width) in pixels; it may reach over the edge, into padding.
-    title, ax
-        As in `show_image`; the size of the box is the title when None.
+    The box is (top, left, height, width) in pixels; it may reach over the edge, into
+    padding. Its size is the title when None.
     """
     top, left, height, width = box
     title = f"sees {height:g} × {width:g} pixels" if title is None else title
@@ -190,13 +162,8 @@ def show_kernels(kernels: ndarray, *, columns: int = 8, size: float = 0.65) -> G
 def show_feature_maps(feature_maps: ndarray) -> Grid:
     """The first 16 channels of one layer for one picture, all on one scale.
 
-    Titles are the channels' numbers.
-
-    Parameters
-    ----------
-    feature_maps : ndarray of shape (h, w, c), float
-        Activations; ValueError unless there are three axes. Sequential colours when
-        none is negative, else diverging ones.
+    `feature_maps` (h, w, c) are activations, else ValueError: in sequential colours
+    when none is negative, else diverging ones. Titles are the channels' numbers.
     """
     feature_maps = np.asarray(feature_maps)
     if feature_maps.ndim != 3:

@@ -87,9 +87,7 @@ def save_maps(
     if len(set(class_names)) < len(class_names):
         names = ", ".join(class_names)
         raise ValueError(f"`class_names` must differ; received {names}.")
-    if not np.isfinite(maps).all():
-        why = "hold NaN or infinite values. Look for them in the network's weights."
-        raise ValueError(f"the maps of {name} {why}")
+    images.check_map(maps, name=f"the array of maps of {name}")
     images.check_images(np.asarray(picture)[None], name="picture")
     if look.size is not None:
         picture = images.bound_image(picture, look.size)

@@ -21,7 +21,8 @@ DATA = re.compile(r'<script type="application/json">(\{"state".*?)</script>', re
 
 def all_held(path):
     """Return one `Held` for each explorer of an HTML file, in the file's order."""
-    return [Held(json.loads(found)) for found in DATA.findall(path.read_text())]
+    found = map(json.loads, DATA.findall(path.read_text()))
+    return [Held(page) for page in found if "grids" in page["header"]]
 
 
 class Held:

@@ -27,6 +27,7 @@ PAGE = (
     '<meta name="viewport" content="width=device-width"><title>Explorers</title>'
     '<body style="margin: 0"><main><h1>Explorers</h1>{}</main>'
 )
+ASLEEP, AWAKE = 'data-asleep="explorer"', ".scenecam[data-kind=explorer][data-ready]"
 CONTROLS = ("picture", "class", "method", "layer", "view", "opacity", "colormap")
 COMPARED = ("compare", "other")
 INSIDE = "fieldset input, select, input[type=range]"
@@ -38,7 +39,7 @@ def pytest_generate_tests(metafunc):
         pages = [
             address
             for address in book_pages(metafunc.config)
-            if "scenecam-page" in (folder / address).read_text()
+            if ASLEEP in (folder / address).read_text()
         ]
         metafunc.parametrize("place", [OWN, *pages])
 
@@ -75,11 +76,10 @@ def woken(browser, path, **settings):
     with offline_page(browser, **settings) as (page, wrong):
         page.goto(path.as_uri())
         page.wait_for_function(
-            "count => document.querySelectorAll('.scenecam[data-ready]').length"
-            " === count",
-            arg=len(all_held(path)),
+            "([awake, count]) => document.querySelectorAll(awake).length === count",
+            arg=[AWAKE, len(all_held(path))],
         )
-        places = page.locator(".scenecam[data-ready]").all()
+        places = page.locator(AWAKE).all()
         yield [
             Shown(place, held)
             for place, held in zip(places, all_held(path), strict=True)

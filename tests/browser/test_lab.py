@@ -47,12 +47,23 @@ NOTEBOOKS = {
         "explorer.class_search()",
         'print("class:", explorer.class_index, "picture:", explorer.image)',
     ),
+    "weight.ipynb": (
+        """
+import numpy as np
+from scenecam.explorer import WeightViewer
+rise = np.arange(12.0).reshape(3, 4)
+viewer = WeightViewer({"sea": (rise, rise, 0)}, ([5.5, 0], [5.5, 0]), bias=[0, 0],
+                      class_names=["sea", "street"], weight_name="weight")
+viewer""",
+        'print("weight:", viewer.weight)',
+        'viewer.weight = 0.5; print("set")',
+    ),
 }
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a running JupyterLab with three notebooks, and its token."""
+    """The address of a running JupyterLab with some notebooks, and its token."""
     folder = tmp_path_factory.mktemp("lab")
     (folder / "work").mkdir()
     kernel = {"name": "python3", "display_name": "Python 3"}
@@ -286,3 +297,20 @@ def test_a_chapter_runs_and_its_slider_moves_the_live_widget(run):
     page.keyboard.press("End" if first else "Home")
     wait_for_change(page, before)
     assert slider.get_attribute("aria-valuetext") != layer
+
+
+def test_a_weight_is_dragged_by_key_and_by_python(run):
+    page = run("weight.ipynb", len(NOTEBOOKS["weight.ipynb"]))
+    viewer = page.locator(".scenecam[data-ready]")
+    viewer.wait_for()
+    slider = viewer.get_by_role("slider", name="weight")
+    viewer.get_by_text("mean + bias = 8.25").wait_for()  # Python's last word
+    before = drawn(page)
+    slider.focus()
+    page.keyboard.press("End")
+    wait_for_change(page, before)
+    viewer.get_by_text("mean + bias = 11.0").wait_for()
+    assert run_cell(page, 1) == "weight: 1.0"
+    assert run_cell(page, 2) == "set"
+    viewer.get_by_text("mean + bias = 8.25").wait_for()
+    assert slider.get_attribute("aria-valuetext") == "0.5"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from scenecam.images import upsample_map
+from scenecam.images import check_map, upsample_map
 
 
 def fit_maps(maps: np.ndarray, size, *, name: str = "maps") -> np.ndarray:
@@ -20,21 +20,14 @@ def fit_maps(maps: np.ndarray, size, *, name: str = "maps") -> np.ndarray:
     Float32, in the units of `maps`.
     """
     values = np.asarray(maps)
-    if values.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers; received {values.dtype}.")
     if values.ndim != 3 or 0 in values.shape:
         raise ValueError(
             f"{name} must have shape (n, h, w), one map per picture; received "
             f"{values.shape}. Take one class of class_maps: maps['features'][:, 0]."
         )
+    check_map(values, name=name)
     with np.errstate(over="ignore"):  # what float32 cannot hold is counted as infinite
-        values = values.astype(np.float32, copy=False)
-    bad = values.size - np.count_nonzero(np.isfinite(values))
-    if bad:
-        raise ValueError(
-            f"{name} holds {bad} values of {values.size} that are NaN or infinite. "
-            "Look for them in the model's weights or in the pictures."
-        )
+        values = check_map(values.astype(np.float32, copy=False), name=name)
     if size is None or values.shape[1:] == tuple(size):
         return values
     large = upsample_map(values, size)

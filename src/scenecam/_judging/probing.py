@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage, stats
 
-from scenecam._judging.agreement import fit_maps, ratio
+from scenecam._judging.agreement import check_counts, fit_maps, ratio
 from scenecam.images import check_images, unit_map
 
 
@@ -233,9 +233,7 @@ def _check_maps_of(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """The maps, or an error when they are not those of the pictures."""
     check_images(images)
     maps = fit_maps(maps, None)
-    if len(maps) != len(images):
-        what = f"`maps` must be one per picture, {len(images)}"
-        raise ValueError(f"{what}; received {len(maps)}.")
+    check_counts(("images", "maps"), images, maps)
     return maps
 
 

@@ -3,7 +3,7 @@
 All maps are computed once; afterwards nothing but arrays is asked, so every control
 answers at once, in Jupyter and in a built page alike. The rooms: ``viewer``, arrays to
 a widget and a page; ``packing``, what its JavaScript gets; ``mapset``, a model's maps,
-and how they grow; ``widgets``, small viewers for single steps.
+and how they grow; ``widgets``, small ones for single steps.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,11 @@ import numpy as np
 from traitlets import Int, Unicode, observe, validate
 
 from scenecam import images
-from scenecam.explorer.mapset import MapSet, check_index
+from scenecam.explorer.mapset import MapSet
+from scenecam.explorer.packing import check_index
 from scenecam.explorer.viewer import HINT, Viewer
 from scenecam.explorer.widgets import (
+    WeightViewer,
     coarse_layers,
     feature_map_viewer,
     kernel_viewer,
@@ -25,7 +27,7 @@ from scenecam.explorer.widgets import (
 )
 from scenecam.scenes import SceneSet
 
-__all__ = ["Explorer", "Viewer", "coarse_layers"]
+__all__ = ["Explorer", "Viewer", "WeightViewer", "coarse_layers"]
 __all__ += ["feature_map_viewer", "kernel_viewer", "threshold_viewer"]
 
 # The traits that name what a control has chosen.

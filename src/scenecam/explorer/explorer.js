@@ -1,22 +1,11 @@
 // Maps over pictures, every state computed beforehand. Python sends numbers; here they become
-// pixels by the steps of images.unit_map, upsample_map and overlay. In Jupyter anywidget calls
-// `render` with a model that is tied to Python, in a built page standin.js does with another.
+// pixels by the steps of images.unit_map, upsample_map and overlay. It stands after shared.js.
 
+const KIND = "explorer";
 const VIEWS = { overlay: "overlay", map: "map", picture: "picture", mask: "true mask" };
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const PERCENTS = Array.from({ length: 101 }, (_, i) => `${i} %`);
 
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  element.dataset.lmSuppressShortcuts = ""; // JupyterLab must not take the keys pressed here
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-const number = (value) => String(value % 1 ? +value.toPrecision(3) : value).replace("-", "\u2212");
-const largest = (row) => row.indexOf(Math.max(...row));
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const css = (colour) => `rgb(${[0, 8, 16].map((bits) => (colour >> bits) & 255)})`;
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1).replaceAll("_", " ");
 
@@ -283,18 +272,3 @@ function build(root, data, model) {
   root.dataset.ready = "yes";
   return () => model.off("change", draw);
 }
-
-function render({ model, el }) {
-  el.classList.add("scenecam");
-  let clear = () => {};
-  const receive = async (...sent) => {
-    const data = await unpack(...sent);
-    clear();
-    clear = build(el, data, model);
-  };
-  model.on("msg:custom", receive);
-  model.send({ ask: "maps" });
-  return () => { clear(); model.off("msg:custom", receive); };
-}
-
-export default { render };

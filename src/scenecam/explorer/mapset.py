@@ -8,20 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from scenecam import cam, models
+from scenecam.explorer.packing import check_index
 from scenecam.scenes import NO_CLASS, SceneSet
 
 # More classes than one looks through: their maps are computed when they are asked for.
 MANY = 20
 # The methods as their papers write them.
-TITLES = {
-    "cam": "CAM",
-    "grad_cam": "Grad-CAM",
-    "grad_cam_pp": "Grad-CAM++",
-    "hires_cam": "HiResCAM",
-    "xgrad_cam": "XGrad-CAM",
-    "layer_cam": "LayerCAM",
-    "score_cam": "Score-CAM",
-}
+TITLES = {"cam": "CAM", "grad_cam": "Grad-CAM", "grad_cam_pp": "Grad-CAM++"}
+TITLES |= {"hires_cam": "HiResCAM", "xgrad_cam": "XGrad-CAM"}
+TITLES |= {"layer_cam": "LayerCAM", "score_cam": "Score-CAM"}
 
 
 class MapSet:
@@ -121,10 +116,3 @@ class MapSet:
         if not found:
             raise ValueError("classes must hold at least one class; received none.")
         return [n for n in dict.fromkeys(found) if n not in self.classes]
-
-
-def check_index(name: str, value: int, count: int) -> int:
-    """Return an index from 0 to `count` - 1 as int, or raise ValueError."""
-    if not isinstance(value, (int, np.integer)) or not 0 <= value < count:
-        raise ValueError(f"{name} must be from 0 to {count - 1}; received {value!r}.")
-    return int(value)

@@ -4,14 +4,12 @@
 small integers, deflated, with the peak of each; pictures as WebP.
 """
 
-import io
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
-from PIL import Image
 
 from scenecam import images
 from scenecam._style import class_colours
@@ -102,7 +100,7 @@ def pack(content: Content) -> tuple[dict, list[bytes]]:
     packer = zlib.compressobj(9, strategy=zlib.Z_FILTERED)
     bulk = packer.compress(b"".join(map(np.ndarray.tobytes, blocks))) + packer.flush()
     pictures = () if content.pictures is None else content.pictures
-    return header, [bulk, *map(encode_webp, pictures)]
+    return header, [bulk, *map(encode_picture, pictures)]
 
 
 def describe(content: Content) -> dict:
@@ -152,14 +150,19 @@ def class_table(count: int) -> np.ndarray:
     return table
 
 
-def encode_webp(picture: np.ndarray) -> bytes:
+def encode_picture(picture: np.ndarray) -> bytes:
     """Encode all but the last bit, which no eye sees and a quarter of the bytes."""
     even = np.minimum(np.rint(picture / 2) * 2, 254).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(even).save(buffer, "WEBP", lossless=True, quality=100, method=6)
-    return buffer.getvalue()
+    return images.encode_webp(even, lossless=True, quality=100)
 
 
 def listed(names) -> str:
     """The names as an error message lists them."""
     return ", ".join(repr(name) for name in names)
+
+
+def check_index(name: str, value: int, count: int) -> int:
+    """Return an index from 0 to `count` - 1 as int, or raise ValueError."""
+    if not isinstance(value, (int, np.integer)) or not 0 <= value < count:
+        raise ValueError(f"{name} must be from 0 to {count - 1}; received {value!r}.")
+    return int(value)

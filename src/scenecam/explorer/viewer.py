@@ -1,9 +1,9 @@
 """Arrays in, a widget out: maps over pictures, to choose from with sliders and menus.
 
 Every state is computed beforehand, so the same widget lives in Jupyter and in a built
-page without a kernel: one JavaScript module (explorer.js) draws in both. The maps never
-sit in a synced trait, which a built page would carry a second time: the module asks for
-them once. How they travel says `packing`.
+page without a kernel: the same JavaScript draws in both. Arrays never sit in a synced
+trait, which a built page would carry a second time: the script asks for them once. How
+they travel says `packing`. The build keeps one script of a kind on a page.
 """
 
 import base64
@@ -18,15 +18,56 @@ import numpy as np
 from traitlets import Dict, Float, Int, Unicode, observe, validate
 
 from scenecam import images
-from scenecam.explorer.packing import Content, listed, pack
+from scenecam.explorer.packing import Content, check_index, listed, pack
 
 HINT = "Point at the map, or move over it with the arrow keys, to read its values."
-# The traits that a page starts with.
-_STATE = ("choice", "other", "opacity", "view", "colormap", "compare", "message")
 _HERE = Path(__file__).parent
 
 
-class Viewer(anywidget.AnyWidget):
+def source(*files: str) -> str:
+    """Return scripts or styles as one, without margins and comments."""
+    lines = "\n".join((_HERE / file).read_text() for file in files).splitlines()
+    lines = [line.strip() for line in lines]
+    return "\n".join(line for line in lines if line[:2] not in ("", "//", "/*")) + "\n"
+
+
+class Page(anywidget.AnyWidget):
+    """A widget that a page can hold, too, of a `kind` with a script of its own.
+
+    A page starts with the traits that `starts_with` names. The script is sent a
+    `_header` of plain data and `_buffers`; where none runs, there are the picture,
+    uint8 (h, w, 3), and the words that `_still` gives.
+    """
+
+    def __init__(self, **state):
+        super().__init__(**state)
+        self.on_msg(self._answer)
+
+    def _answer(self, _, content, __) -> None:
+        if content.get("ask") == "maps":
+            self.send(self._header, self._buffers)
+
+    def to_html(self) -> str:
+        """Return the widget as HTML that needs no kernel and no network."""
+        state = {name: getattr(self, name) for name in self.starts_with}
+        files = [base64.b64encode(part).decode() for part in self._buffers]
+        page = {"state": state, "header": self._header, "files": files}
+        # Within a script only its end tag ends it, whatever the JSON says.
+        content = {"kind": self.kind, "data": json.dumps(page).replace("</", r"<\/")}
+        content |= {"css": self._css, "module": self._esm + source("standin.js")}
+        picture, words = self._still()
+        still = base64.b64encode(images.encode_jpeg(picture)).decode()
+        content |= {"words": html.escape(words), "still": still}
+        return Template((_HERE / "page.html").read_text()).substitute(content)
+
+    def _repr_mimebundle_(self, **kwargs):
+        """Return the widget's view for Jupyter, and HTML for everywhere else."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        return data | {"text/html": self.to_html()}, metadata
+
+
+class Viewer(Page):
     """Look at maps over pictures, one at a time or two side by side.
 
     Parameters
@@ -84,8 +125,10 @@ class Viewer(anywidget.AnyWidget):
         If shapes do not fit, or a trait is set to what is not there.
     """
 
-    _esm = _HERE / "explorer.js"
-    _css = _HERE / "explorer.css"
+    kind = "explorer"
+    starts_with = "choice other opacity view colormap compare message".split()
+    _esm = source("shared.js", "explorer.js")
+    _css = source("shared.css", "explorer.css")
 
     choice = Dict().tag(sync=True)
     other = Int(0, min=0).tag(sync=True)
@@ -96,7 +139,7 @@ class Viewer(anywidget.AnyWidget):
     message = Unicode().tag(sync=True)
 
     def __init__(self, maps, controls: Mapping[str, Sequence[str]], **content):
-        state = {name: content.pop(name) for name in _STATE if name in content}
+        state = {n: content.pop(n) for n in self.starts_with if n in content}
         self._fill(maps=maps, controls=controls, **content)
         first = {
             "choice": dict.fromkeys(controls, 0) | dict(state.pop("choice", {})),
@@ -105,16 +148,11 @@ class Viewer(anywidget.AnyWidget):
             "message": "" if self._header["numbers"] else HINT,
         }
         super().__init__(**(first | state))
-        self.on_msg(self._answer)
 
     def _fill(self, **content) -> None:
         """Pack all that is shown, in place of what was."""
         self._content = Content(**content)
         self._header, self._buffers = pack(self._content)
-
-    def _answer(self, _, content, __) -> None:
-        if content.get("ask") == "maps":
-            self.send(self._header, self._buffers)
 
     @validate("choice")
     def _check_choice(self, proposal):
@@ -123,10 +161,8 @@ class Viewer(anywidget.AnyWidget):
             if name not in controls:
                 what = f"there is no control {name!r}"
                 raise ValueError(f"{what}; there are {listed(controls)}.")
-            if not isinstance(index, int) or not 0 <= index < len(controls[name]):
-                what = f"{name} must be a number from 0 to {len(controls[name]) - 1}"
-                raise ValueError(f"{what}; received {index!r}.")
-        return {name: proposal["value"].get(name, 0) for name in controls}
+            check_index(name, index, len(controls[name]))
+        return {name: int(proposal["value"].get(name, 0)) for name in controls}
 
     @validate("opacity")
     def _check_opacity(self, proposal):
@@ -152,28 +188,10 @@ class Viewer(anywidget.AnyWidget):
         if now is not None and self.other == now:
             self.other = 1 if now == 0 else 0
 
-    def to_html(self) -> str:
-        """Return the widget as HTML that needs no kernel and no network."""
-        page = {
-            "state": {name: getattr(self, name) for name in _STATE},
-            "header": self._header,
-            "files": [base64.b64encode(part).decode() for part in self._buffers],
-        }
-        # Within a script only its end tag ends it, whatever the JSON says.
-        data = json.dumps(page).replace("</", r"<\/")
-        module = self._esm + (_HERE / "standin.js").read_text()
-        controls = self._header["controls"].items()
-        named = [labels[self.choice[name]] for name, labels in controls]
-        words = html.escape(f"{self._header['title'] or 'Map'}: {', '.join(named)}")
-        still = base64.b64encode(images.encode_jpeg(self._still())).decode()
-        content = dict(
-            css=self._css, words=words, still=still, data=data, module=module
-        )
-        return Template((_HERE / "page.html").read_text()).substitute(content)
-
-    def _still(self) -> np.ndarray:
-        """One picture for where no script runs, uint8 (height, width, 3)."""
+    def _still(self) -> tuple[np.ndarray, str]:
         content, choice = self._content, self.choice
+        labels = [each[choice[name]] for name, each in content.controls.items()]
+        words = f"{content.title or 'Map'}: {', '.join(labels)}"
         layer = content.controls["layer"][choice["layer"]] if content.layered else None
         shown = content.maps[layer][tuple(choice[name] for name in content.axes)]
         limit = max(0.0, float((np.abs(shown) if content.signed else shown).max()))
@@ -181,13 +199,7 @@ class Viewer(anywidget.AnyWidget):
         how = "bilinear" if content.smooth else "nearest"
         unit = images.upsample_map(unit, self._header["size"], method=how).clip(0, 1)
         if content.pictures is None:
-            return images.colour_map(unit, cmap=self.colormap)
+            return images.colour_map(unit, cmap=self.colormap), words
         picture = content.pictures[choice["picture"]]
         look = {"opacity": self.opacity, "cmap": self.colormap}
-        return np.hstack([picture, images.overlay(picture, unit, **look)])
-
-    def _repr_mimebundle_(self, **kwargs):
-        """Return the widget's view for Jupyter, and HTML for everywhere else."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return data | {"text/html": self.to_html()}, metadata
+        return np.hstack([picture, images.overlay(picture, unit, **look)]), words
