@@ -4,6 +4,9 @@
     python tools/book.py check [--fresh]      run every chapter under nbval
     python tools/book.py outputs [CHAPTER..]  strip chapters, keep the tagged outputs
     python tools/book.py links                ask whether outside addresses still answer
+    python tools/book.py slides               write a deck of slides for each chapter
+    python tools/book.py slide-types [CHAPTER..]  write into cells what they become
+    python tools/book.py pdf                  print the built book into one file
 
 jupyter-book's execution cache sees a chapter's own cells and nothing else. What a
 chapter computes also depends on the library, the weights, the versions of the packages
@@ -356,6 +359,10 @@ def main() -> int:
     commands.add_parser("links", help="ask whether outside addresses still answer")
     storing = commands.add_parser("outputs", help="refresh the kept outputs")
     storing.add_argument("chapters", nargs="*")
+    commands.add_parser("slides", help="write a deck of slides for each chapter")
+    typing = commands.add_parser("slide-types", help="write what slides cells become")
+    typing.add_argument("chapters", nargs="*")
+    commands.add_parser("pdf", help="print the built book into one file")
     arguments = parser.parse_args()
     root = arguments.root.resolve()
     if arguments.command == "build":
@@ -364,7 +371,22 @@ def main() -> int:
         return links(root)
     if arguments.command == "check":
         return check(root, fresh=arguments.fresh)
-    return outputs(root, arguments.chapters)
+    if arguments.command == "outputs":
+        return outputs(root, arguments.chapters)
+    return other_form(root, arguments)
+
+
+def other_form(root: Path, arguments: argparse.Namespace) -> int:
+    """Do what a command on slides or the printed book says."""
+    import book_pdf
+    import book_slides
+
+    if arguments.command == "pdf":
+        return book_pdf.make(root)
+    if arguments.command == "slides":
+        return book_slides.make(root)
+    names = [Path(name).resolve() for name in arguments.chapters]
+    return book_slides.write_types(names or chapters(root))
 
 
 if __name__ == "__main__":
