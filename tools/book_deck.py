@@ -17,7 +17,7 @@ ROOM = 640  # letters on a slide of text, as `book_words.weigh` counts
 FIRST = 460  # letters that open a section, before what is shown and seen
 BESIDE = 360  # letters beside a figure: its caption, and what was seen
 DENSE = 1500  # letters of a question or a table, which are set smaller
-LINE = 24  # letters whose place a printed line takes
+LINE = 36  # letters whose place a printed line takes
 WIDE = 1.6  # width over height of a picture that leaves no room beside it
 LINES = 15  # of what a cell printed
 HEADING = re.compile(r"^(#{1,3}) (.+)\n?", re.M)
@@ -152,7 +152,7 @@ def ask(slides: list[Slide], question: dict, number: int) -> None:
     answers = question["answers"]
     named = list(zip("ABCDEF", answers, strict=False))
     listed = "\n".join(f"- **{letter}** {each['answer']}" for letter, each in named)
-    size = "dense answers" if len(listed + question["question"]) > ROOM else "answers"
+    size = "dense answers" if len(listed + question["question"]) > 850 else "answers"
     slide.shown = [block(size, f"{question['question']}\n\n{listed}")]
     slide.room = 0
     for letter, each in named:
