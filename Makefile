@@ -1,11 +1,12 @@
 # make book   build the HTML book           make test   lint, unit tests, every chapter
 # make lab    open the chapters in Jupyter  make weights   train the shipped weights again
 # make links  ask whether links still lead  make browser   look at the built book in Chromium
+# make slides a deck for each chapter       make pdf    the whole book in one file
 # make art    draw the logo, icon and card again
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: book test browser lab weights outputs links art lock clean
+.PHONY: book test browser lab slides pdf weights outputs links art lock clean
 book: .venv/installed
 	$(BIN)/python tools/book.py build
 
@@ -23,6 +24,12 @@ browser: book
 lab: .venv/installed
 	$(BIN)/pip install -q "jupyterlab>=4.2,<5" -c requirements-lock.txt
 	$(BIN)/jupyter lab book
+
+slides: book
+	$(BIN)/python tools/book.py slides
+
+pdf: book
+	$(BIN)/python tools/book.py pdf
 
 weights: .venv/installed
 	$(BIN)/python tools/train_weights.py

@@ -42,10 +42,13 @@ def make(root: Path) -> int:
     page = root / "_build" / "pdf" / "book.html"
     shutil.rmtree(page.parent, ignore_errors=True)
     page.parent.mkdir()
-    text = combine(root, built)
-    page.write_text(as_jpeg(text, page.parent), encoding="utf-8")
     target = root / "_build" / TARGET
-    wrong = print_page(browser, page, target)
+    try:
+        text = as_jpeg(combine(root, built), page.parent)
+        page.write_text(text, encoding="utf-8")
+        wrong = print_page(browser, page, target)
+    except FileNotFoundError as error:
+        wrong = f"{error.filename} is missing: run make book first"
     if not wrong and target.stat().st_size > HEAVIEST:
         size = target.stat().st_size / 1e6
         wrong = f"{target.name} has {size:.1f} MB, more than {HEAVIEST / 1e6:g}"
@@ -155,9 +158,8 @@ def relink(article, name: str, names: set[str]) -> None:
         node["id"] = anchor(name, node["id"])
     for node in article.select("[for]"):
         node["for"] = anchor(name, node["for"])
-    for node in article.select("label + *, input[name]"):
-        if node.get("name"):
-            node["name"] = anchor(name, node["name"])
+    for node in article.select("[name]"):
+        node["name"] = anchor(name, node["name"])
     for node in article.select("[src]"):
         if not node["src"].startswith("data:"):
             node["src"] = beside(name, node["src"])

@@ -193,7 +193,7 @@ def take_lead(before: list[Unit]) -> str:
     A lead of a word or two ("Then") says nothing without the sentence before it.
     """
     lead = before.pop().text if before and leads(before[-1].text) else ""
-    if lead and len(lead) < 25 and before and before[-1].rank > 1:
+    if lead and len(lead.split()) < 3 and before and before[-1].rank > 1:
         lead = f"{before.pop().text} {lead}"
     return lead
 
