@@ -202,6 +202,24 @@ def test_a_formula_comes_with_the_sentence_that_leads_to_it():
     ]
 
 
+def test_what_was_printed_stands_below_a_text_that_leaves_room_for_it():
+    def shown(lines):
+        slides = [book_deck.Slide("slide", "T")]
+        slides[0].take(["A sentence of some words that opens the section."])
+        book_deck.put(slides, f"<pre>{chr(10).join(lines)}</pre>", "It says:", 36)
+        return slides
+
+    (one,) = shown(["3.1"])
+    assert one.shown[1:] == ["It says:", "<pre>3.1</pre>"]
+    assert one.room < book_deck.ROOM - 36
+    table = "<table>" + "<tr><td>1</td></tr>" * 3 + "<tr><td>1<br>2</td></tr></table>"
+    assert book_deck.lines_of(table) == 9
+    assert book_deck.lines_of("<pre>" + "x" * 150 + "</pre>") == 2
+    slides = [book_deck.Slide("slide", "T", shown=["text"], room=100)]
+    book_deck.put(slides, "<pre>much</pre>", "", 400)
+    assert [slide.shown for slide in slides] == [["text"], ["<pre>much</pre>"]]
+
+
 # A deck of a chapter in small, as if it had been run.
 
 

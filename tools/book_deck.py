@@ -19,6 +19,7 @@ BESIDE = 360  # letters beside a figure: its caption, and what was seen
 DENSE = 1500  # letters of a question or a table, which are set smaller
 LINE = 36  # letters whose place a printed line takes
 WIDE = 1.6  # width over height of a picture that leaves no room beside it
+COLUMNS = 96  # of a printed line, before it is broken
 LINES = 15  # of what a cell printed
 HEADING = re.compile(r"^(#{1,3}) (.+)\n?", re.M)
 TABLE = re.compile(r"^\|.*(?:\n\|.*)+", re.M)
@@ -180,8 +181,15 @@ def add_outputs(slides: list[Slide], cell, book, store) -> None:
             slide.notes.append(f"The figure: {alt or words}")
         else:
             lead = lead if len(lead) < 160 else ""
-            put(slides, content, lead, LINE * (1 + content.count("\n")))
+            put(slides, content, lead, LINE * lines_of(content))
             slides[-1].notes.append(f"The code:\n\n```python\n{cell.source}\n```")
+
+
+def lines_of(content: str) -> int:
+    """Return how many lines of print what was printed, or a table, stands as high as."""
+    rows = content.split("<tr")[1:]
+    lines = sum(1 + len(line) // COLUMNS for line in content.split("\n"))
+    return sum(2 + ("<br" in row) for row in rows) or lines
 
 
 def put(slides: list[Slide], content: str, lead: str, weight: int) -> None:
@@ -228,7 +236,9 @@ def look(output, store) -> tuple | None:
     if found := re.search(still + r'([^"]+)"', page):
         return "picture", kept(found[2], "jpg", store), found[1]
     if found := re.search(r"<table.*?</table>", page, re.S):
-        return "table", re.sub(r"\n\s*", "", found[0]), ""
+        table = re.sub(r"\n\s*", "", found[0])
+        tall = lines_of(table) > 2 * LINES
+        return "table", block("small", table) if tall else table, ""
     text = output.get("text") or data.get("text/plain", "")
     lines = "".join(text).rstrip().splitlines()
     if page or not lines:
