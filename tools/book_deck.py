@@ -186,7 +186,7 @@ def add_outputs(slides: list[Slide], cell, book, store) -> None:
 
 
 def lines_of(content: str) -> int:
-    """Return how many lines of print what was printed, or a table, stands as high as."""
+    """Return the lines of print that a table, or what was printed, is as high as."""
     rows = content.split("<tr")[1:]
     lines = sum(1 + len(line) // COLUMNS for line in content.split("\n"))
     return sum(2 + ("<br" in row) for row in rows) or lines
