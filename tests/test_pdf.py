@@ -90,9 +90,33 @@ def test_pictures_that_a_pdf_would_unpack_become_jpeg(built):
     folder = built / "_build" / "pdf"
     folder.mkdir()
     text = '<img src="../html/_images/wide.webp"> <img src="chart.png">'
-    assert book_pdf.as_jpeg(text, folder) == '<img src="000.jpg"> <img src="chart.png">'
+    assert (
+        book_pdf.as_jpeg(text, folder, 80)
+        == '<img src="000.jpg"> <img src="chart.png">'
+    )
     with Image.open(folder / "000.jpg") as picture:
         assert picture.format == "JPEG" and picture.size == (30, 20)
+
+
+def test_pictures_are_packed_harder_until_the_file_may_be_sent(
+    built, monkeypatch, capsys
+):
+    tried = []
+
+    def print_as_heavy_as_the_quality(browser, page, target):
+        tried.append(page.read_text())
+        target.write_bytes(b"x" * sizes[len(tried) - 1])
+        return ""
+
+    monkeypatch.setattr(book_pdf.shutil, "which", lambda name: "/bin/false")
+    monkeypatch.setattr(book_pdf, "print_page", print_as_heavy_as_the_quality)
+    monkeypatch.setattr(book_pdf, "HEAVIEST", 100)
+    sizes = (300, 100)
+    assert book_pdf.make(built) == 0 and len(tried) == 2
+    sizes = (300, 200, 101)
+    tried.clear()
+    assert book_pdf.make(built) == 1 and len(tried) == len(book_pdf.QUALITIES)
+    assert "has 0.0 MB, more than 0.0001." in capsys.readouterr().out
 
 
 def test_what_is_missing_is_said_in_one_sentence(built, monkeypatch, capsys):
