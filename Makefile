@@ -1,12 +1,12 @@
 # make book   build the HTML book           make test   lint, unit tests, every chapter
 # make lab    open the chapters in Jupyter  make weights   train the shipped weights again
 # make links  ask whether links still lead  make browser   look at the built book in Chromium
-# make art    draw the logo, icon and card again
-# make student  write the chapters without their solutions
+# make slides a deck for each chapter       make pdf    the whole book in one file
+# make art    draw the logo, icon and card  make student  the chapters without solutions
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: book test browser lab student weights outputs links art lock clean
+.PHONY: book test browser lab student slides pdf weights outputs links art lock clean
 book: .venv/installed
 	$(BIN)/python tools/book.py build
 
@@ -27,6 +27,12 @@ lab: .venv/installed
 
 student: .venv/installed
 	$(BIN)/python tools/book.py student
+
+slides: book
+	$(BIN)/python tools/book.py slides
+
+pdf: book
+	$(BIN)/python tools/book.py pdf
 
 weights: .venv/installed
 	$(BIN)/python tools/train_weights.py

@@ -7,6 +7,9 @@
     python tools/book.py student              write the chapters without solutions
     python tools/book.py grade FILE.. [--csv TABLE]  run students' notebooks, say which
                                               exercises they pass
+    python tools/book.py slides               write a deck of slides for each chapter
+    python tools/book.py slide-types [CHAPTER..]  write into cells what they become
+    python tools/book.py pdf                  print the built book into one file
 
 jupyter-book's execution cache sees a chapter's own cells and nothing else. What a
 chapter computes also depends on the library, the weights, the versions of the packages
@@ -389,6 +392,10 @@ def main() -> int:
     grading.add_argument("files", nargs="+", help="notebooks, or folders of them")
     grading.add_argument("--csv", type=Path, help="write the table here, too")
     grading.add_argument("--seconds", type=int, default=120, help="limit of a cell")
+    commands.add_parser("slides", help="write a deck of slides for each chapter")
+    typing = commands.add_parser("slide-types", help="write what slides cells become")
+    typing.add_argument("chapters", nargs="*")
+    commands.add_parser("pdf", help="print the built book into one file")
     arguments = parser.parse_args()
     root = arguments.root.resolve()
     if arguments.command == "build":
@@ -405,7 +412,22 @@ def main() -> int:
         if arguments.csv and not arguments.csv.resolve().parent.is_dir():
             parser.error(f"--csv: the folder of {arguments.csv} does not exist")
         return grade(root, arguments.files, arguments.csv, arguments.seconds)
-    return outputs(root, arguments.chapters)
+    if arguments.command == "outputs":
+        return outputs(root, arguments.chapters)
+    return other_form(root, arguments)
+
+
+def other_form(root: Path, arguments: argparse.Namespace) -> int:
+    """Do what a command on slides or the printed book says."""
+    import book_pdf
+    import book_slides
+
+    if arguments.command == "pdf":
+        return book_pdf.make(root)
+    if arguments.command == "slides":
+        return book_slides.make(root)
+    names = [Path(name).resolve() for name in arguments.chapters]
+    return book_slides.write_types(names or chapters(root))
 
 
 if __name__ == "__main__":
