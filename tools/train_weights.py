@@ -88,8 +88,8 @@ RECIPES = {
                 96,
                 {},
                 {
-                    "epochs": 16,
-                    "learning_rate": 1.5e-3,
+                    "epochs": 10,
+                    "learning_rate": 1e-3,
                     "averaging": 0.998,
                     "label_smoothing": 0.0,
                     "teachers": ("photos-lite0",),
@@ -280,17 +280,43 @@ def train_one(name, pictures, test, *, resume=False):
         model = models.pretrained(recipe["from"])
         history = fine_tune(model, train, valid, **recipe["mosaics"])
         return write(name, recipe, model, history, (pictures, train, valid, test))
+    phases = [recipes.Phase(*phase) for phase in recipe["phases"]]
+    # Does it end by learning from a network that is shipped, and larger?
+    taught = phases[-1].settings.get("teachers") in [(one,) for one in RECIPES]
+    first = phases[:-1] if taught else phases
     teachers = {
-        teacher: find_teacher(teacher, side)
-        for side, _, settings in recipe["phases"]
-        for teacher in settings.get("teachers", ())
+        teacher: find_teacher(teacher)
+        for phase in first
+        for teacher in phase.settings.get("teachers", ())
         if teacher != "itself"
     }
-    model, history = follow(name, recipe, train, valid, SEED, teachers, resume=resume)
+    part = {**recipe, "phases": first}
+    model, history = follow(name, part, train, valid, SEED, teachers, resume=resume)
+    if taught:
+        learn_from_larger(name, model, history, len(phases))
     if "averaged_with" in recipe:
-        phase = recipes.Phase(*recipe["averaged_with"])
-        average(model, history, phase, train, valid)
+        average(model, history, recipes.Phase(*recipe["averaged_with"]), train, valid)
+    if (taught or "averaged_with" in recipe) and recipe.get("renew_statistics"):
+        training.renew_statistics(model, train, seed=SEED)
     return write(name, recipe, model, history, (pictures, train, valid, test))
+
+
+def learn_from_larger(name, model, history, number):
+    """Follow the last phase of a recipe, whose teacher is a larger network.
+
+    The teacher sees the same crops at its own size; made from small pictures they would
+    be unlike all that it knows.
+    """
+    phase = recipes.Phase(*RECIPES[name]["phases"][number - 1])
+    teacher = models.pretrained(*phase.settings["teachers"])
+    large = load(name, {"size": teacher.input_shape[1]})[0]
+    parts = large.split(RECIPES[name]["valid"], seed=SEED)
+    inputs = keras.Input(teacher.input_shape[1:])
+    small = keras.layers.Resizing(phase.side, phase.side)(inputs)
+    settings = recipes.SHARED | phase.settings | {"teachers": [teacher]}
+    student = keras.Model(inputs, model(small))
+    made = training.fit(student, *parts, **settings, seed=SEED + number)
+    join(history, phase.side, made)
 
 
 def average(model, history, phase, train, valid):
@@ -307,29 +333,23 @@ def average(model, history, phase, train, valid):
     frozen = keras.Model(inputs, base(inputs, training=False))
     settings = recipes.SHARED | phase.settings
     second = training.fit(frozen, train, valid, **settings, seed=SEED + 7)
-    join(model, base, history, phase.side, second, train)
-
-
-def join(model, other, history, side, second, train):
-    """Take the mean of two networks' weights, its statistics, and both histories."""
-    pairs = zip(model.get_weights(), other.get_weights(), strict=True)
+    pairs = zip(model.get_weights(), base.get_weights(), strict=True)
     model.set_weights([(one + two) / 2 for one, two in pairs])
-    training.renew_statistics(model, train, seed=SEED)
-    history["side"] += [side] * len(second["loss"])
-    for key, values in second.items():
+    join(history, phase.side, second)
+
+
+def join(history, side, more):
+    """Add the epochs of a further run to a history."""
+    history["side"] += [side] * len(more["loss"])
+    for key, values in more.items():
         history[key].extend(round(value, 4) for value in values)
 
 
-def find_teacher(name, side):
-    """Open a shipped network, or train a teacher, for pictures of this side."""
-    if name in TEACHERS:
-        recipe = TEACHERS[name]
-        train, valid = load(name, recipe)[0].split(recipe["valid"], seed=SEED)
-        model, _ = follow(name, recipe, train, valid, SEED)
-    else:
-        model = models.pretrained(name)
-    own, inputs = model.input_shape[1], keras.Input((side, side, 3))
-    return keras.Model(inputs, model(keras.layers.Resizing(own, own)(inputs)))
+def find_teacher(name):
+    """Train a teacher that is not shipped, or take what stands from an earlier run."""
+    recipe = TEACHERS[name]
+    train, valid = load(name, recipe)[0].split(recipe["valid"], seed=SEED)
+    return follow(name, recipe, train, valid, SEED)[0]
 
 
 def write(name, recipe, model, history, parts):
