@@ -24,7 +24,7 @@ playwright = pytest.importorskip(
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = ROOT / "book" / "08-the-explorer.ipynb"
 # Keras takes ten seconds to start, and more where other work is going on.
-START, ANSWER, RUN = 120, 15, 300
+START, ANSWER, RUN = 120, 60, 300
 # The programs that people open notebooks with, and where each shows one.
 PROGRAMS = {"jupyterlab": "doc/tree", "notebook": "notebooks"}
 # Both take cells out of the page while they are not in view.
