@@ -1,4 +1,4 @@
-"""The explorer alive in JupyterLab: what a key moves in the browser, Python knows."""
+"""The explorer alive in Jupyter: what a key moves in the browser, Python knows."""
 
 import contextlib
 import importlib.util
@@ -17,8 +17,6 @@ import nbformat
 import pytest
 from PIL import Image
 
-if not importlib.util.find_spec("jupyterlab"):
-    pytest.skip("no jupyterlab: run make browser", allow_module_level=True)
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="no playwright: run make browser"
 )
@@ -26,8 +24,10 @@ playwright = pytest.importorskip(
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = ROOT / "book" / "08-the-explorer.ipynb"
 # Keras takes ten seconds to start, and more where other work is going on.
-START, ANSWER, RUN = 120, 15, 300
-# JupyterLab takes cells out of the page while they are not in view.
+START, ANSWER, RUN = 120, 60, 300
+# The programs that people open notebooks with, and where each shows one.
+PROGRAMS = {"jupyterlab": "doc/tree", "notebook": "notebooks"}
+# Both take cells out of the page while they are not in view.
 TRACKER = '{"windowingMode": "none"}'
 EXPLORER = """
 from scenecam import models, synth
@@ -61,9 +61,12 @@ viewer""",
 }
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """The address of a running JupyterLab with some notebooks, and its token."""
+@pytest.fixture(scope="module", params=PROGRAMS)
+def lab(request, tmp_path_factory):
+    """The address of a running Jupyter, where it shows a notebook, and its token."""
+    program = request.param
+    if not importlib.util.find_spec(program):
+        pytest.skip(f"no {program}: run make browser")
     folder = tmp_path_factory.mktemp("lab")
     (folder / "work").mkdir()
     kernel = {"name": "python3", "display_name": "Python 3"}
@@ -89,7 +92,7 @@ def lab(tmp_path_factory):
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command = [sys.executable, "-m", program, "--no-browser", "--allow-root"]
     command += [f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={token}", "--ip=127.0.0.1"]
     log = folder / "log.txt"
@@ -103,7 +106,7 @@ def lab(tmp_path_factory):
         )
     try:
         wait_for_server(server, address, token, log)
-        yield address, token
+        yield address, f"{address}/{PROGRAMS[program]}", token
     finally:
         server.terminate()
         try:
@@ -123,13 +126,13 @@ def wait_for_server(server, address, token, log):
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(0.2)
-    pytest.fail(f"JupyterLab does not start:\n{log.read_text()[-2000:]}")
+    pytest.fail(f"{server.args[2]} does not start:\n{log.read_text()[-2000:]}")
 
 
 @pytest.fixture
 def run(browser, lab):
     """Open a notebook and run it to its end, in a page that reaches nothing else."""
-    address, token = lab
+    address, shown_at, token = lab
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.set_default_timeout(1000 * START)
     asked = []
@@ -142,7 +145,7 @@ def run(browser, lab):
 
     def run(name, cells):
         page = context.new_page()
-        page.goto(f"{address}/doc/tree/{name}?token={token}&reset")
+        page.goto(f"{shown_at}/{name}?token={token}&reset")
         # Before the notebook is there the menu is rebuilt.
         page.locator(".jp-CodeCell").nth(cells - 1).wait_for(state="attached")
         page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
