@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KEPT_TAG = "nbval-check-output"
 PAGE_WEIGHT = 2_000_000  # bytes, a page and its pictures
 MEMORY = 3_000_000_000  # bytes, the largest process of a chapter
+SECONDS = 120  # a chapter; a note and no failure, since it shares the machine
 AT_ONCE = min(os.cpu_count() or 1, 4)  # chapters; four take up to 12 GB together
 # What TensorFlow says on import about the processor and the absent GPU, past its own
 # log level. Anything else on stderr is worth reading.
@@ -157,7 +158,8 @@ def run_chapters(root: Path, cache_folder: Path, figures: dict[str, str]) -> boo
         if notebook is None:
             well = False
             continue
-        print(f"{path.name}: run in {seconds:.0f} s", flush=True)
+        beyond = f", more than the {SECONDS} s that it may" if seconds > SECONDS else ""
+        print(f"{path.name}: run in {seconds:.0f} s{beyond}", flush=True)
         bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
         cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     return well
