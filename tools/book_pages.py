@@ -31,7 +31,7 @@ PACKAGES = (
 )
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "scenecam"
 CARD = "_static/card.jpg"
-LARGE = 100_000  # bytes: a PNG above holds pictures, one below is a chart
+LARGE = 75_000  # bytes: a PNG above holds pictures, one below is a chart
 # Sends a reader on. Who is given the address of the whole book sees its card, too.
 FIRST = Template("""<!doctype html>
 <html lang="en">
