@@ -1,6 +1,8 @@
 """Notebooks and pages of the book, as tests read them."""
 
 import ast
+import subprocess
+import sys
 
 import nbformat
 from conftest import ROOT
@@ -33,3 +35,12 @@ def plain_python(source):
 
 def tree_of(source):
     return ast.parse(plain_python(source))
+
+
+def unknown_names(cells):
+    """Ask ruff which names are used in these cells and bound in none of them."""
+    settings = 'builtins = ["display", "get_ipython"]'
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "-q"]
+    command += ["--select=F821", "--output-format=concise", "--config", settings, "-"]
+    text = "\n".join(plain_python(cell.source) for cell in cells)
+    return subprocess.run(command, input=text, capture_output=True, text=True)

@@ -2,8 +2,6 @@
 
 import ast
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -11,11 +9,11 @@ from chapters import (
     CHAPTERS,
     PAGES,
     code_cells,
-    plain_python,
     read,
     tags_of,
     text_of,
     tree_of,
+    unknown_names,
 )
 from conftest import ROOT
 
@@ -118,13 +116,7 @@ def shown_cells(notebook):
 
 @each_chapter
 def test_what_the_page_shows_runs_without_what_it_does_not_show(path):
-    shown = [plain_python(cell.source) for cell in shown_cells(read(path))]
-    settings = 'builtins = ["display", "get_ipython"]'
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "-q"]
-    command += ["--select=F821", "--output-format=concise", "--config", settings, "-"]
-    done = subprocess.run(
-        command, input="\n".join(shown), capture_output=True, text=True
-    )
+    done = unknown_names(shown_cells(read(path)))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -2,12 +2,11 @@
 
 import json
 import re
-import subprocess
 import sys
 
 import nbformat
 import pytest
-from chapters import CHAPTERS, code_cells, plain_python, read, tags_of, text_of
+from chapters import CHAPTERS, code_cells, read, tags_of, text_of, unknown_names
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -95,13 +94,7 @@ def test_each_question_is_there_and_no_word_of_which_answer_is_right(path, editi
 
 @each_chapter
 def test_no_cell_needs_a_name_of_a_solution(path, edition):
-    shown = [plain_python(cell.source) for cell in code_cells(edition[path.name])]
-    settings = 'builtins = ["display", "get_ipython"]'
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "-q"]
-    command += ["--select=F821", "--output-format=concise", "--config", settings, "-"]
-    done = subprocess.run(
-        command, input="\n".join(shown), capture_output=True, text=True
-    )
+    done = unknown_names(code_cells(edition[path.name]))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

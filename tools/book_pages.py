@@ -214,6 +214,12 @@ def keep_once(app, pagename, templatename, context, doctree) -> None:
     ]
 
 
+def to_webp(source, target) -> None:
+    """Store a picture as WebP: from a file to a file, or what acts like one."""
+    with Image.open(source) as figure:
+        figure.convert("RGB").save(target, "WebP", quality=80, method=6)
+
+
 def lighten(app, doctree) -> None:
     """Store the large figures of a page as WebP, before Sphinx collects them."""
     for node in doctree.findall(nodes.image):
@@ -225,8 +231,7 @@ def lighten(app, doctree) -> None:
             continue
         target = source.with_suffix(".webp")
         if not target.is_file():
-            with Image.open(source) as figure:
-                figure.convert("RGB").save(target, quality=80, method=6)
+            to_webp(source, target)
         node["uri"] = uri.removesuffix(".png") + ".webp"
 
 

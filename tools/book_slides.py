@@ -28,7 +28,6 @@ from pathlib import Path
 import book_deck
 import book_pages
 import book_words
-from PIL import Image
 
 HERE = Path(__file__).parent
 # reveal.js comes inside a package of PyPI: no other registry is needed.
@@ -188,8 +187,7 @@ def keeper(target: Path, name: str):
         """Keep a picture; a large one as WebP, as the pages do."""
         if ending == "png" and len(content) > book_pages.LARGE:
             light = BytesIO()
-            with Image.open(BytesIO(content)) as picture:
-                picture.convert("RGB").save(light, "WebP", quality=80, method=6)
+            book_pages.to_webp(BytesIO(content), light)
             content, ending = light.getvalue(), "webp"
         path = folder / f"{len(list(folder.iterdir())) + 1:02}.{ending}"
         path.write_bytes(content)

@@ -290,13 +290,13 @@ def train_one(name, pictures, test, *, resume=False):
         for teacher in phase.settings.get("teachers", ())
         if teacher != "itself"
     }
-    part = {**recipe, "phases": first}
+    part = {**recipe, "phases": first, "renew_statistics": False}
     model, history = follow(name, part, train, valid, SEED, teachers, resume=resume)
     if taught:
         learn_from_larger(name, model, history, len(phases))
     if "averaged_with" in recipe:
         average(model, history, recipes.Phase(*recipe["averaged_with"]), train, valid)
-    if (taught or "averaged_with" in recipe) and recipe.get("renew_statistics"):
+    if recipe.get("renew_statistics"):
         training.renew_statistics(model, train, seed=SEED)
     return write(name, recipe, model, history, (pictures, train, valid, test))
 

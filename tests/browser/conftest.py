@@ -123,3 +123,16 @@ def offline_page(browser, **settings):
         yield page, listen(page)
     finally:
         context.close()
+
+
+@contextmanager
+def awake(browser, path, selector, count, **settings):
+    """The widgets of a file, so many, once all are ready; nothing may go wrong."""
+    with offline_page(browser, **settings) as (page, wrong):
+        page.goto(path.as_uri())
+        page.wait_for_function(
+            "([awake, count]) => document.querySelectorAll(awake).length === count",
+            arg=[selector, count],
+        )
+        yield page.locator(selector).all()
+        assert not wrong

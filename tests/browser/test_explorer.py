@@ -10,7 +10,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from conftest import book_folder, book_pages, offline_page
+from conftest import awake, book_folder, book_pages, offline_page
 from fetch_axe import SCRIPT
 from held import all_held
 from PIL import Image
@@ -73,18 +73,9 @@ def path(place, own_page, request):
 @contextmanager
 def woken(browser, path, **settings):
     """A page whose explorers are all ready, they, and what goes wrong."""
-    with offline_page(browser, **settings) as (page, wrong):
-        page.goto(path.as_uri())
-        page.wait_for_function(
-            "([awake, count]) => document.querySelectorAll(awake).length === count",
-            arg=[AWAKE, len(all_held(path))],
-        )
-        places = page.locator(AWAKE).all()
-        yield [
-            Shown(place, held)
-            for place, held in zip(places, all_held(path), strict=True)
-        ]
-        assert not wrong
+    held = all_held(path)
+    with awake(browser, path, AWAKE, len(held), **settings) as places:
+        yield [Shown(*both) for both in zip(places, held, strict=True)]
 
 
 class Shown:

@@ -13,8 +13,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import ROOT, book_folder, book_pages, offline_page
+from conftest import ROOT, awake, book_folder, book_pages, offline_page
 from fetch_axe import SCRIPT
+from held import DATA
 from PIL import Image
 from scipy.special import softmax
 from test_built_pages import survey_page
@@ -25,7 +26,6 @@ from scenecam.explorer import WeightViewer
 
 ASLEEP, AWAKE = 'data-asleep="weight"', ".scenecam[data-kind=weight][data-ready]"
 OWN = "a page of its own"
-DATA = re.compile(r'<script type="application/json">(\{"state".*?)</script>', re.S)
 NUMBER = r"−?\d[\d.]*"
 
 
@@ -109,15 +109,9 @@ def all_held(path):
 
 @contextmanager
 def woken(browser, path, **settings):
-    with offline_page(browser, **settings) as (page, wrong):
-        page.goto(path.as_uri())
-        page.wait_for_function(
-            "([awake, count]) => document.querySelectorAll(awake).length === count",
-            arg=[AWAKE, len(all_held(path))],
-        )
-        places = page.locator(AWAKE).all()
-        yield [Shown(*both) for both in zip(places, all_held(path), strict=True)]
-        assert not wrong
+    held = all_held(path)
+    with awake(browser, path, AWAKE, len(held), **settings) as places:
+        yield [Shown(*both) for both in zip(places, held, strict=True)]
 
 
 def plain(text):
