@@ -2,7 +2,7 @@
 # make lab    open the chapters in Jupyter  make weights   train the shipped weights again
 # make links  ask whether links still lead  make browser   look at the built book in Chromium
 # make slides a deck for each chapter       make pdf    the whole book in one file
-# make art    draw the logo, icon and card  make student  the chapters without solutions
+# make art    draw logo, card, front page   make student  the chapters without solutions
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -43,7 +43,7 @@ outputs: .venv/installed
 links: book
 	$(BIN)/python tools/book.py links
 
-art: .venv/installed
+art: book
 	$(BIN)/python tools/art.py
 
 lock:

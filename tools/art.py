@@ -1,18 +1,18 @@
-"""Make the book's own pictures: logo, icon, the card shown with links, the explorer.
+"""Make the book's own pictures: logo, icon, the card shown with links, the front page.
 
     python tools/art.py [FOLDER]
 
-All of them are one drawn scene and the class activation map that the shipped network
-gives for it, so they are made again by anyone, from a seed. The explorer is looked at
-in Chromium, and left out where that or Playwright is missing (`make browser` installs
-the latter). The default folder is the one whose files the book ships, `book/_static`.
+All but the last are one drawn scene and the class activation map that the shipped
+network gives for it, so they are made again by anyone, from a seed. The front page is
+that of the built book in Chromium, and left out where that or Playwright is missing
+(`make browser` installs the latter), or the chapters see photographs, which no file of
+the project shows. The default folder is the one whose files the book ships.
 """
 
 import io
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,12 +21,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from scenecam import cam, explorer, images, models, synth
-from scenecam.scenes import SceneSet
+from scenecam import cam, data, images, models, synth
 
 STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 CLASS_NAME, SEED = "mountain", 3
 GAP = 8  # pixels between the panels of the logo
+VIEW, SCALE = (1200, 860), 1.5  # width and height of the front page; pixels for each
 
 
 def panels(size: int) -> list[np.ndarray]:
@@ -83,37 +83,30 @@ def card(squares: list[np.ndarray]) -> Image.Image:
     return picture
 
 
-def explorer_picture() -> Image.Image | None:
-    """Photograph the explorer as a page shows it; None without a browser."""
+def front_page(tab, book: Path) -> Image.Image:
+    """Photograph the top of a built book's front page, once its explorer is awake."""
+    tab.set_viewport_size(dict(zip(("width", "height"), VIEW, strict=True)))
+    tab.goto((book / "book" / "intro.html").as_uri())
+    tab.wait_for_selector("[data-ready]")
+    return Image.open(io.BytesIO(tab.screenshot(animations="disabled"))).convert("RGB")
+
+
+def photograph(book: Path) -> Image.Image | None:
+    """Open a browser for `front_page`; None without one, or without a drawn book."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         browser = None
-    if browser is None:
+    if browser is None or data.scenes_name() != "drawn" or not book.is_dir():
         return None
-    drawn = [
-        synth.draw_scene(name, size=96, seed=seed)[0]
-        for name, seed in zip(synth.CLASS_NAMES, (2, 5, 1, SEED, 4, 8), strict=True)
-    ]
-    scenes = SceneSet(np.array(drawn), np.arange(6), synth.CLASS_NAMES)
-    shown = explorer.Explorer(models.pretrained("drawn-resnet"), scenes, image=5)
-    page = shown.to_html()
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        address = Path(folder) / "explorer.html"
-        address.write_text(f"<meta charset=utf-8>{page}", encoding="utf-8")
+    with sync_playwright() as driver:
         chromium = driver.chromium.launch(
             executable_path=browser, args=["--no-sandbox"]
         )
-        tab = chromium.new_page(
-            viewport={"width": 940, "height": 900}, device_scale_factor=1.5
-        )
-        tab.goto(address.as_uri())
-        tab.wait_for_selector("[data-ready]")
-        tab.locator("[data-control=compare] select").select_option("1")
-        taken = tab.locator(".scenecam").screenshot()
+        taken = front_page(chromium.new_page(device_scale_factor=SCALE), book)
         chromium.close()
-    return Image.open(io.BytesIO(taken)).convert("RGB")
+    return taken
 
 
 def main() -> int:
@@ -125,12 +118,12 @@ def main() -> int:
     logo(small).save(folder / "logo.webp", quality=85, method=6)
     icon(squares[2]).save(folder / "favicon.png", optimize=True)
     card(squares).save(folder / "card.jpg", quality=85, optimize=True)
-    taken = explorer_picture()
+    taken = photograph(STATIC.parents[1] / "_build" / "html")
     if taken is not None:
-        taken.save(folder / "explorer.webp", quality=85, method=6)
-    for name in ("logo.webp", "favicon.png", "card.jpg", "explorer.webp"):
+        taken.save(folder / "front.webp", quality=80, method=6)
+    for name in ("logo.webp", "favicon.png", "card.jpg", "front.webp"):
         if not (folder / name).exists():
-            print(f"{folder / name}: left out, there is no browser or no Playwright")
+            print(f"{folder / name}: left out, without a browser and a drawn book")
             continue
         print(f"{folder / name}: {(folder / name).stat().st_size / 1024:.0f} KB")
     return 0

@@ -3,12 +3,15 @@
 import queue
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from conftest import book_pages, offline_page, start_browser
 from fetch_axe import SCRIPT
+from PIL import Image
 
 WIDTHS = (1280, 360)
 THEMES = ("light", "dark")
+TALLEST = 15_000  # pixels that a screenshot holds of a page
 
 # Violations that the packages under the book write and no setting of theirs mends:
 # (axe's rule, a part of the element's selector): why.
@@ -52,7 +55,7 @@ def set_theme(page, theme):
     page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
 
 
-def survey_page(page, wrong, axe):
+def survey_page(page, wrong, axe, shot):
     """All that is asked of one open page, in one visit: to load one takes a second."""
     wide, violations = [], []
     # Between two themes colours fade, and axe would measure something in between.
@@ -65,6 +68,10 @@ def survey_page(page, wrong, axe):
             if over > 0:
                 wide.append(f"{over} pixels too wide at {width}, {theme}")
             wide += page.evaluate(STICKING_OUT)
+    # In dark on a phone, as most who read in bed do: kept, to leaf through.
+    height = page.evaluate("document.documentElement.scrollHeight")
+    part = {"x": 0, "y": 0, "width": WIDTHS[-1], "height": min(height, TALLEST)}
+    page.screenshot(path=shot, full_page=True, clip=part, type="jpeg", quality=60)
     if axe:
         page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         page.evaluate(axe)
@@ -73,7 +80,7 @@ def survey_page(page, wrong, axe):
             set_theme(page, theme)
             found = page.evaluate(AXE, rules)
             violations += [(theme, rule, target) for rule, target in found]
-    return {"wrong": wrong, "wide": wide, "violations": violations}
+    return {"wrong": wrong, "wide": wide, "violations": violations, "shot": shot}
 
 
 def survey_pages(book, pages, axe):
@@ -89,7 +96,9 @@ def survey_pages(book, pages, axe):
             with offline_page(browser) as (page, wrong):
                 page.goto((book / address).as_uri())
                 try:
-                    found[address] = survey_page(page, wrong, axe)
+                    name = address.replace("/", "-").replace(".html", ".jpg")
+                    shot = book.parent / "screenshots" / name
+                    found[address] = survey_page(page, wrong, axe, shot)
                 except Exception as error:  # one for all pages: say which it was
                     raise RuntimeError(f"{address}: {error}") from error
     finally:
@@ -107,6 +116,7 @@ def survey(pytestconfig, book):
     for address in book_pages(pytestconfig):
         pages.put(address)
     found = {}
+    (book.parent / "screenshots").mkdir(exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
         for part in [pool.submit(survey_pages, book, pages, axe) for _ in range(2)]:
             found |= part.result()
@@ -119,6 +129,14 @@ def test_a_page_is_complete_without_a_network_and_logs_no_error(survey, address)
 
 def test_a_page_is_no_wider_than_a_phone_or_a_laptop_in_both_themes(survey, address):
     assert not survey[address]["wide"]
+
+
+def test_a_dark_page_is_dark_from_edge_to_edge_on_a_phone(survey, address):
+    shot = np.asarray(Image.open(survey[address]["shot"]).convert("L"))
+    assert shot.shape[1] == WIDTHS[-1] and shot.shape[0] > 300
+    edges = shot[:, [0, 1, -2, -1]]
+    assert (edges > 96).mean() < 0.01
+    assert shot.mean() > edges.mean()  # and something stands on it
 
 
 def test_axe_finds_nothing_serious_in_both_themes(survey, address):

@@ -1,15 +1,20 @@
 """The book as its visitors meet it: from a server, below a folder, front page first."""
 
 import functools
+import os
+import re
 import threading
 import urllib.request
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from conftest import book_pages, offline_page
+from conftest import ROOT, book_pages, offline_page
+from PIL import Image
 from test_explorer import GREY_LEVELS, elsewhere, woken
 
+README = ROOT / "README.md"
+LIKE = 5  # grey levels by which two pictures of one page may differ on average
 LINKS = """() => [...document.querySelectorAll("[href], [src]")]
   .map(element => element.href || element.src)"""
 
@@ -126,3 +131,34 @@ def test_the_front_page_has_three_ways_in(browser, book):
             card.first.click()
             page.wait_for_url(f"**/book/{target}")
         assert not wrong
+
+
+@pytest.mark.skipif(
+    os.environ.get("SCENECAM_SCENES", "drawn") != "drawn",
+    reason="the README shows the front page on drawn scenes",
+)
+def test_the_readme_shows_the_front_page_as_it_is(book, browser, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import art
+
+    (shown,) = re.findall(r"!\[[^]]+\]\((book/_static/\S+)\)", README.read_text())
+    with offline_page(browser, device_scale_factor=art.SCALE) as (page, wrong):
+        taken = art.front_page(page, book)
+        assert not wrong
+    kept = Image.open(ROOT / shown)
+    assert kept.size == taken.size
+    # Letters differ from machine to machine, what fills a finger's breadth does not.
+    small = (art.VIEW[0] // 40, art.VIEW[1] // 40)
+    both = [
+        np.asarray(picture.convert("RGB").resize(small, Image.Resampling.BOX), float)
+        for picture in (kept, taken)
+    ]
+    assert distance(*both) < LIKE
+    # A front page without its explorer, or with another one's pictures, is told apart.
+    assert distance(both[0], both[1][:, ::-1]) > 2 * LIKE
+    assert distance(both[0], np.full_like(both[0], 255)) > 2 * LIKE
+
+
+def distance(one, other):
+    """Mean difference of two pictures in grey levels."""
+    return np.abs(one - other).mean()
