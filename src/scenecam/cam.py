@@ -86,7 +86,7 @@ def class_maps(
     Costs one forward pass, and one backward pass per class, whatever the number of
     layers and methods; at the layer below global average pooling only the forward
     pass. The first call traces the model, later calls with any number of pictures do
-    not. More than 16 classes take a forward pass per 16.
+    not. More than 16 classes take a forward pass per 16 wherever they go back.
 
     Examples
     --------
@@ -100,12 +100,10 @@ def class_maps(
     chosen = check_classes(model, classes, len(images))
     question, size = (model, images, names, chosen), {"batch_size": batch_size}
     folds = {name: FOLDED[name] for name in methods if name in FOLDED}
-    found = fold_pass(*question, folds, **size) if folds else {}
+    found = fold_pass(*question, folds, **size)[0] if folds else {}
     if "score_cam" in methods:
         found["score_cam"] = _score_pass(*question, **size)
-    if isinstance(method, str):
-        return found[method]
-    return {name: found[name] for name in methods}
+    return found[method] if isinstance(method, str) else found
 
 
 def average_layers(

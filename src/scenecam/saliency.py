@@ -256,7 +256,7 @@ def _asked(model, images, classes) -> tuple:
 def _pixel_gradients(model, images, chosen, batch_size, *, guided=False) -> np.ndarray:
     folds = {"gradient": lambda activations, gradients: gradients}
     settings = {"batch_size": batch_size, "guided": guided}
-    found = fold_pass(model, images, [PIXELS], chosen, folds, **settings)
+    found, _ = fold_pass(model, images, [PIXELS], chosen, folds, **settings)
     return found["gradient"][PIXELS]
 
 

@@ -20,6 +20,8 @@ from PIL import Image
 from scenecam import cam, images
 from scenecam._engine import asked, predictions
 from scenecam._engine.anatomy import anatomy_of
+from scenecam._engine.methods import FOLDED
+from scenecam._engine.passes import fold_pass
 from scenecam._models.weights import listed, nearest, open_weights
 
 # Factor and offset that bring grey levels to the range a network was trained on, in the
@@ -70,20 +72,23 @@ class Network:
 
     def answer(self, batch: np.ndarray) -> Answers:
         """Give probabilities and class maps of pictures; as in `predict`."""
-        pictures, number = scale_pixels(batch, self.pixels), len(batch)
+        number = len(batch)
+        pictures = asked.check_pictures(self.model, scale_pixels(batch, self.pixels))
+        wanted = "predicted" if self.classes is None else self.classes
+        chosen = asked.check_classes(self.model, wanted, number)
+        question, size = (self.model, pictures), {"batch_size": number}
         with _enough_memory(number):
-            logits = predictions.predict_logits(self.model, pictures, batch_size=number)
-            classes = np.argmax(logits, axis=1)[:, None]
-            if self.classes is not None:
-                classes = np.broadcast_to(self.classes, (number, len(self.classes)))
-            maps = cam.class_maps(
-                self.model,
-                pictures,
-                method=self.method,
-                layers=self.layer,
-                classes=classes,
-                batch_size=number,
-            )
+            if self.method in FOLDED:  # one pass says both
+                folds = {self.method: FOLDED[self.method]}
+                found, logits = fold_pass(
+                    *question, [self.layer], chosen, folds, **size
+                )
+                maps = found[self.method]
+            else:
+                logits = predictions.predict_logits(*question, **size)
+                how = {"method": self.method, "layers": self.layer, "classes": wanted}
+                maps = cam.class_maps(*question, **how, **size)
+        classes = np.where(chosen < 0, logits.argmax(axis=1)[:, None], chosen)
         probabilities = predictions.probabilities_of(self.model, logits)
         return Answers(probabilities, classes, maps[self.layer])
 

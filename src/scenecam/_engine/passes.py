@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from scenecam._engine import anatomy
 from scenecam._engine.anatomy import anatomy_of, keep, numbering
-from scenecam._engine.methods import weighted_sum
+from scenecam._engine.methods import mean_gradients, summed_gradients, weighted_sum
 
 Names = Sequence[str]
 
@@ -190,7 +190,7 @@ def compile_pass(model, layers, count, folds, *, guided: bool = False) -> Callab
     def fold(activations: tf.Tensor, gradients: tf.Tensor) -> dict[str, tf.Tensor]:
         return {name: each(activations, gradients) for name, each in folds.items()}
 
-    def step(images: tf.Tensor, classes: tf.Tensor) -> dict[str, dict]:
+    def step(images: tf.Tensor, classes: tf.Tensor) -> tuple[dict, tf.Tensor]:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             seen, logits = listening.run(images, tape=tape, watched=others)
         best = tf.argmax(logits, axis=-1, output_type=tf.int32)[:, None]
@@ -205,26 +205,18 @@ def compile_pass(model, layers, count, folds, *, guided: bool = False) -> Callab
 
         if others:  # traced once, not once per class
             backward = compiled(backward, logits.shape)
-        known = {
-            name: pooled_gradients(listening.anatomy.head, classes, outputs[name])
-            for name in pooled
-        }
-        every = []
-        for index in range(count):
-            target = tf.one_hot(classes[:, index], logits.shape[1])
-            maps = backward(target) if others else {}
-            every.append(maps)
-            maps |= {name: fold(outputs[name], known[name][index]) for name in pooled}
-
-        def finish(layer: str, name: str) -> tf.Tensor:
-            values = tf.stack([maps[layer][name] for maps in every], axis=1)
-            # Of weights of channels one product makes the maps of all classes.
-            weights = values.shape.rank == 3
-            return weighted_sum(outputs[layer], values) if weights else values
-
-        return {
-            layer: {name: finish(layer, name) for name in folds} for layer in layers
-        }
+        targets = tf.one_hot(tf.transpose(classes), logits.shape[1])
+        every = [backward(targets[i]) for i in range(count)] if others else [{}]
+        found = tf.nest.map_structure(lambda *each: tf.stack(each, axis=1), *every)
+        for k in pooled:
+            known = pooled_gradients(listening.anatomy.head, classes, outputs[k])
+            found[k] = fold(outputs[k][:, None], known)
+        for k, part in found.items():
+            for name, values in part.items():
+                # Of weights of channels one product makes the maps of all classes.
+                if values.shape.rank == 3:
+                    part[name] = weighted_sum(outputs[k], values)
+        return found, logits
 
     shapes = (None, *model.inputs[0].shape[1:]), (None, count)
     return compiled(step, *shapes, dtypes=(tf.float32, tf.int32))
@@ -232,7 +224,7 @@ def compile_pass(model, layers, count, folds, *, guided: bool = False) -> Callab
 
 def fold_pass(
     model, images, layers, chosen, folds, *, batch_size, guided=False
-) -> dict:
+) -> tuple[dict, np.ndarray]:
     """Fold activations and gradients of checked pictures for their `chosen` classes.
 
     Parameters
@@ -244,16 +236,21 @@ def fold_pass(
     folds : mapping of str to callable
         ``fold(activations, gradients)``, called inside the pass with float32 tensors
         (n, h, w, channels): a layer's output and the gradient of one class's logit
-        there (of shape (n, 1, 1, channels) where every cell has the same). Returns a
-        weight for each channel, (n, channels), or what is wanted itself.
+        there. Where every cell has the same gradient it gets (n, 1, h, w, channels) and
+        (n, c, 1, 1, channels) of c classes. Returns a weight for each channel, (n,
+        channels) or (n, c, channels), or what is wanted itself.
 
     Returns
     -------
     dict of str to dict of str to ndarray of shape (n, k, ...), float32
         By name of the fold, then by layer.
+    ndarray of shape (n, classes), float32
+        The logits, which the same pass has computed.
     """
     batches, wanted = slices(len(images), batch_size), chosen.shape[1]
-    rounds = -(-wanted // CLASSES_PER_PASS)
+    forward = {*layers} <= {*anatomy_of(model).features}  # there is no way back to go
+    alone = {*folds.values()} <= {mean_gradients, summed_gradients}
+    rounds = 1 if forward and alone else -(-wanted // CLASSES_PER_PASS)
     count = -(-wanted // rounds)  # classes per round; the last is filled up
     step = keep(
         model,
@@ -261,21 +258,22 @@ def fold_pass(
         lambda: compile_pass(model, layers, count, folds, guided=guided),
     )
     columns = np.minimum(np.arange(rounds * count), wanted - 1).reshape(rounds, count)
-    found: dict = {name: {} for name in folds}
+    found, logits = {name: {} for name in folds}, []
     for rows in batches:
         batch = as_batch(images[rows])
         for some in columns:
-            part = step(batch, tf.convert_to_tensor(chosen[rows][:, some]))
+            part, said = step(batch, tf.convert_to_tensor(chosen[rows][:, some]))
             for layer, folded in part.items():
                 for name, values in folded.items():
                     shape = (*chosen.shape, *values.shape[2:])
                     found[name].setdefault(layer, np.empty(shape, np.float32))
                     found[name][layer][rows, some] = values.numpy()
-    return found
+        logits.append(said)
+    return found, np.concatenate(logits)
 
 
-def pooled_gradients(head, classes: tf.Tensor, outputs: tf.Tensor) -> list[tf.Tensor]:
-    """Gradients below global average pooling, a tensor (n, 1, 1, channels) per class.
+def pooled_gradients(head, classes: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    """Gradients below global average pooling, (n, c, 1, 1, channels) of c classes.
 
     Each is the class's column of the kernel, divided by the number of cells.
     """
@@ -283,9 +281,9 @@ def pooled_gradients(head, classes: tf.Tensor, outputs: tf.Tensor) -> list[tf.Te
     if kernel.shape[1] == 1:
         kernel = tf.concat([-kernel, kernel], axis=1)
     cells = as_float(tf.reduce_prod(tf.shape(outputs)[1:3]))
-    # Of a thousand columns only those that are asked about: (n, c, channels).
-    columns = tf.transpose(tf.gather(kernel, classes, axis=1), (1, 2, 0)) / cells
-    return tf.unstack(columns[:, :, None, None, :], axis=1)
+    # Of a thousand columns only those that are asked about.
+    columns = tf.gather(tf.transpose(kernel), classes) / cells
+    return columns[:, :, None, None, :]
 
 
 def check_gradients(gradients: dict[str, Any]) -> None:
