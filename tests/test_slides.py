@@ -16,6 +16,7 @@ from PIL import Image
 
 sys.path.append(str(ROOT / "tools"))
 import book_deck
+import book_quizzes
 import book_slides
 import book_words
 
@@ -23,7 +24,7 @@ RAW = re.compile(r"\{[a-z:-]+\}`|(?:```|:::)\{|\]\(|%%|\{numref")
 OUTSIDE = re.compile(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|url\(\s*["']?http""")
 IMAGE = re.compile(r"<img[^>]*>")
 PAPERS = book_words.papers(ROOT / "book" / "references.bib")
-BANK = book_slides.bank_of(ROOT / "book" / "quizzes")
+BANK = book_quizzes.read_bank(ROOT / "book" / "quizzes")
 FIGURES = book_slides.figures_of({path.stem: read(path) for path in CHAPTERS})
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 

@@ -31,6 +31,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from book_exercises import chapters
+
 ROOT = Path(__file__).resolve().parents[1]
 KEPT_TAG = "nbval-check-output"
 PAGE_WEIGHT = 2_000_000  # bytes, a page and its pictures
@@ -276,11 +278,6 @@ def page_weights(html: Path) -> dict[str, int]:
         pictures = sum(path.stat().st_size for path in shown if path.is_file())
         found[page.name] = page.stat().st_size + pictures
     return found
-
-
-def chapters(root: Path) -> list[Path]:
-    """Return the chapters' notebooks, in reading order."""
-    return sorted((root / "book").glob("*.ipynb"))
 
 
 def check(root: Path, *, fresh: bool) -> int:

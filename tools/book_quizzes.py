@@ -15,13 +15,11 @@ from sphinx.util.docutils import SphinxDirective
 BANK = Path(__file__).resolve().parents[1] / "book" / "quizzes"
 
 
-def find(question: str) -> tuple[Path, dict]:
-    """Return the file that holds a question, and the question."""
-    path = BANK / f"{question[2:4]}.json"
-    for each in json.loads(path.read_text(encoding="utf-8")):
-        if each["id"] == question:
-            return path, each
-    raise ValueError(f"{path.name} has no question {question!r}")
+def read_bank(folder: Path) -> dict[str, dict]:
+    """Return the questions of a folder's files by id."""
+    files = sorted(folder.glob("*.json"))
+    read = (json.loads(path.read_text(encoding="utf-8")) for path in files)
+    return {question["id"]: question for part in read for question in part}
 
 
 class Quiz(SphinxDirective):
@@ -32,11 +30,12 @@ class Quiz(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Read the questions; the page is read again when their file changes."""
-        box = nodes.container(classes=["quiz"])
+        box, bank = nodes.container(classes=["quiz"]), read_bank(BANK)
         for question in self.arguments[0].split():
-            path, content = find(question)
-            self.env.note_dependency(str(path))
-            box += self.show(content)
+            self.env.note_dependency(str(BANK / f"{question[2:4]}.json"))
+            if question not in bank:
+                raise self.error(f"the bank has no question {question!r}")
+            box += self.show(bank[question])
         return [box]
 
     def show(self, content: dict) -> list[nodes.Node]:
@@ -71,5 +70,4 @@ def raw(*parts: str) -> nodes.raw:
 def setup(app) -> dict:
     """Tell Sphinx what is here."""
     app.add_directive("quiz", Quiz)
-    app.add_js_file("quiz.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True}

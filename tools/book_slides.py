@@ -14,7 +14,6 @@ slide stands what fits: the sentences that `book_words` finds, the rest is in th
 
 import ast
 import hashlib
-import json
 import re
 import shutil
 import subprocess
@@ -26,7 +25,9 @@ from io import BytesIO
 from pathlib import Path
 
 import book_deck
+import book_exercises
 import book_pages
+import book_quizzes
 import book_words
 
 HERE = Path(__file__).parent
@@ -148,13 +149,13 @@ def make(root: Path) -> int:
 
 def decks_of(root: Path, target: Path) -> dict[str, list]:
     """Return the slides of each chapter, as the build has run it."""
-    import nbformat
     from jupyter_cache import get_cache
 
     cache = get_cache(root / "_build" / ".jupyter_cache")
-    paths = sorted((root / "book").glob("[0-9][0-9]-*.ipynb"))
-    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in paths}
-    figures, bank = figures_of(notebooks), bank_of(root / "book" / "quizzes")
+    paths = book_exercises.chapters(root)
+    notebooks = {path.stem: book_exercises.read(path) for path in paths}
+    figures = figures_of(notebooks)
+    bank = book_quizzes.read_bank(root / "book" / "quizzes")
     papers, found = book_words.papers(root / "book" / "references.bib"), {}
     for name, notebook in notebooks.items():
         kinds = kept_types(notebook, name)
@@ -169,13 +170,6 @@ def decks_of(root: Path, target: Path) -> dict[str, list]:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     return found
-
-
-def bank_of(folder: Path) -> dict[str, dict]:
-    """Return the questions of the bank by id."""
-    files = sorted(folder.glob("*.json"))
-    read = (json.loads(path.read_text(encoding="utf-8")) for path in files)
-    return {question["id"]: question for part in read for question in part}
 
 
 def keeper(target: Path, name: str):

@@ -6,11 +6,11 @@ questions of the bank, which a built page asks by itself, are
 written out with their answers, and no text or cell says which is right.
 """
 
-import json
 import re
 from pathlib import Path
 
 import book_exercises
+import book_quizzes
 import nbformat
 
 SOLUTION = re.compile(r"\*\*Solution\b|```\{admonition\} Solution")
@@ -90,11 +90,8 @@ def write_out(source: str, root: Path) -> str:
 
 def questions(names: list[str], root: Path) -> str:
     """Return questions of the bank as a list, without the word which is right."""
-    written = []
-    for name in names:
-        path = root / "book" / "quizzes" / f"{name[2:4]}.json"
-        bank = json.loads(path.read_text(encoding="utf-8"))
-        (question,) = (one for one in bank if one["id"] == name)
+    written, bank = [], book_quizzes.read_bank(root / "book" / "quizzes")
+    for question in map(bank.__getitem__, names):
         answers = [f"- {each['answer']}" for each in question["answers"]]
         written.append("\n".join([question["question"], "", *answers]))
     return "\n\n".join(written)
