@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,6 +69,8 @@ def test_the_contents_name_every_chapter_and_only_what_is_there():
     assert {f"book/{path.stem}" for path in CHAPTERS} <= set(named)
 
 
+EXTENSIONS = ("book_index.py", "book_pages.py", "book_quizzes.py")
+
 # A whole book in small: one chapter that shows what the library and the data say.
 
 
@@ -88,12 +91,14 @@ def write_chapter(root, *cells, name="01-small"):
 def small_book(tmp_path):
     for folder in ("book", "src", "data", "tools"):
         (tmp_path / folder).mkdir()
-    for name in ("book_pages.py", "book_address.py", "book_quizzes.py"):
+    for name in (*EXTENSIONS, "book_address.py"):
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     for name in ("_config.yml", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
     shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
+    words = "# Glossary\n\n:::{glossary}\nsmall\n  Not large.\n:::\n"
+    (tmp_path / "book" / "glossary.md").write_text(words)
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/01-small\n")
     (tmp_path / "src" / "helper.py").write_text("VALUE = 'first value'\n")
     (tmp_path / "data" / "numbers.txt").write_text("first number")
@@ -127,6 +132,8 @@ def test_a_change_in_src_data_or_requirements_runs_the_chapters_again(small_book
     assert code == 0, log
     assert log.strip().splitlines()[-1].endswith("index.html")
     assert "first value / first number" in page(small_book)
+    index = (small_book / "_build" / "html" / "genindex.html").read_text()
+    assert re.search(r'<a href="book/01-small.html#small">chapter +1: Small</a>', index)
 
     (small_book / "src" / "helper.py").write_text("VALUE = 'second value'\n")
     (small_book / "data" / "numbers.txt").write_text("second number")

@@ -65,12 +65,15 @@ def plain(title: str) -> str:
 
 
 def read_plan(folder: Path) -> dict[str, dict[str, list[str]]]:
-    """Read the glossary and the chapters of a book's folder, and plan its index."""
+    """Read the chapters of a book's folder, and its glossary if it has one; plan."""
+    glossary = folder / "glossary.md"
+    if not glossary.is_file():
+        return {}
     chapters = {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob("[0-9]*.ipynb"))
     }
-    return plan((folder / "glossary.md").read_text(encoding="utf-8"), chapters)
+    return plan(glossary.read_text(encoding="utf-8"), chapters)
 
 
 class Entries(SphinxTransform):
