@@ -36,6 +36,7 @@ TEACHERS = {
         "valid": 0.08,
         "phases": [
             (64, {}, {"epochs": 5, "learning_rate": 4e-4, "averaging": 0.99}),
+            (96, {}, {"epochs": 3, "learning_rate": 3e-4, "averaging": 0.99}),
         ],
     },
     "photos-teacher": {
@@ -104,18 +105,6 @@ RECIPES = {
                     "keep": "last",
                 },
             ),
-            (
-                96,
-                {},
-                {
-                    "epochs": 18,
-                    "learning_rate": 1.5e-3,
-                    "averaging": 0.998,
-                    "label_smoothing": 0.0,
-                    "teachers": ("photos-lite0",),
-                    "keep": "last",
-                },
-            ),
         ],
         "renew_statistics": True,
         "calibrate": True,
@@ -175,7 +164,7 @@ RECIPES = {
                 32,
                 {},
                 {
-                    "epochs": 9,
+                    "epochs": 8,
                     "learning_rate": 1.5e-3,
                     "averaging": 0.998,
                     "label_smoothing": 0.0,
