@@ -26,7 +26,7 @@ from scenecam import cam, data, images, models, synth
 STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 CLASS_NAME, SEED = "mountain", 3
 GAP = 8  # pixels between the panels of the logo
-VIEW, SCALE = (1200, 860), 1.5  # width and height of the front page; pixels for each
+VIEW, SCALE = (1280, 1020), 1.5  # width and height of the front page; pixels for each
 
 
 def panels(size: int) -> list[np.ndarray]:
