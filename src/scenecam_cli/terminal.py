@@ -127,10 +127,19 @@ def names(text: str) -> list[str]:
     return found
 
 
-def add_network(parser: argparse.ArgumentParser) -> None:
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Add what says where the work is done."""
+    parser.add_argument(
+        "--cluster",
+        metavar="local|ADDRESS",
+        help="work with Ray on all cores of this machine, or on a cluster",
+    )
+
+
+def add_network(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what says which network it is, and which pictures it takes."""
     add = parser.add_argument
-    add("--weights", required=True, metavar="NAME_OR_FILE", help=WEIGHTS)
+    add("--weights", required=required, metavar="NAME_OR_FILE", help=WEIGHTS)
     add(
         "--class-names",
         type=names,
