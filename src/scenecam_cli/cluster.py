@@ -1,7 +1,10 @@
-"""Explain and evaluate on a Ray cluster, or on all cores of this machine.
+"""Explain and evaluate with Ray Data: on a cluster, or on all cores of this machine.
 
 Names of pictures travel, and answers; a picture is read where it is explained. So the
-object store holds next to nothing, and no actor waits for another.
+object store holds next to nothing. Maps go into a dataset: settings, and Parquet in
+parts. A part is written whole or not at all, under a name that says which pictures it
+is of: a run may be killed, or do a part twice, and no row is lost or doubled. Pictures
+and dataset lie in a folder, or wherever pyarrow's file systems lead: ``s3://``, ...
 """
 
 from __future__ import annotations
@@ -9,108 +12,228 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import io
+import itertools
+import json
 import logging
 import os
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
-import pyarrow.dataset
-import ray
-import ray.data
+import pyarrow as pa
+from pyarrow import dataset, fs, parquet
 
-from scenecam import images
+from scenecam import images, saving
+from scenecam._data.folders import PICTURE_SUFFIXES
 from scenecam._models.weights import find_weights
-from scenecam_cli import dataset, run_folder, stream, terminal
-from scenecam_cli.explain import settings_of
+from scenecam_cli import explain as local
+from scenecam_cli import run_folder, stream, terminal
 
 # Pictures of a part, so few that all actors end at about the same time; smaller sets
 # are cut into so many parts.
 PART, PARTS = 1_000, 64
 
+# What the index has as text, and what only a dataset has.
+FLOATS = ("probability", "class_probability", "peak_logits")
+TYPES = {
+    **dict.fromkeys(("file", "predicted", "class", "evidence"), pa.string()),
+    **dict.fromkeys((*FLOATS, "map_scale"), pa.float32()),
+    **dict.fromkeys(("peak_row", "peak_column", "map_height", "map_width"), pa.int32()),
+    **{"probabilities": pa.list_(pa.float32()), "map": pa.binary()},
+    "problem": pa.string(),
+}
+SCHEMA = pa.schema(list(TYPES.items()))
+
+Place = tuple[fs.FileSystem, str]  # and a folder in it
+
 
 def explain(arguments: argparse.Namespace) -> int:
     """Explain the pictures into a dataset, or those that an earlier run has left."""
-    place, (root, *more) = dataset.find_place(arguments.out), arguments.pictures
-    if more:
-        raise ValueError("with --cluster name one folder of pictures, or a URI.")
-    files = dataset.list_pictures(dataset.find_place(root))
-    if not files:
-        raise ValueError(f"{root} holds no pictures, at no depth. Name another one.")
-    batch_size = arguments.batch_size or 32
+    place, (root, *more) = find_place(arguments.out), arguments.pictures
+    files = [] if more else list_pictures(find_place(root))
+    if not files or not arguments.weights:
+        raise ValueError(
+            "--cluster needs --weights and one folder (or URI) of pictures."
+        )
+    size = batch_size = arguments.batch_size or 32
+    size *= max(1, min(PART, len(files) // PARTS) // size)
     asked = {key: getattr(arguments, key) for key in ("method", "layer", "classes")}
     network = terminal.open_network(arguments, **asked)
     root = root if "://" in root else os.path.abspath(root)
-    settings = settings_of(arguments, network, root) | {
-        "batch_size": batch_size,
-        "files": len(files),
+    settings = local.settings_of(arguments, network, root) | {
+        "part": [size, batch_size, len(files)],
         "files_sha256": hashlib.sha256(os.fsencode("\0".join(files))).hexdigest(),
     }
     _begin(place, settings, arguments.overwrite)
-    size = batch_size * max(1, min(PART, len(files) // PARTS) // batch_size)
     cuts = range(0, len(files), size)
     parts = {f"{cut // size:07d}.parquet": files[cut : cut + size] for cut in cuts}
-    if done := sum(len(parts.pop(name)) for name in dataset.list_parts(place)):
+    if done := sum(len(parts.pop(name)) for name in list_parts(place)):
         print(f"{done:,} of {len(files):,} pictures were done before.")
     where = {"out": arguments.out, "root": root, "batch_size": batch_size}
-    ask = functools.partial(_explain_part, **where)
-    _ask_cluster(arguments, network, ask, parts, **asked)
-    broken = ~pyarrow.dataset.field("problem").is_null()
-    problems = [
-        row["problem"] for row in dataset.read_rows(place, ["problem"], only=broken)
-    ]
+    _ask_cluster(arguments, functools.partial(_explain_part, **where), parts, **asked)
+    problems = [row["problem"] for row in read_rows(place, problems=True)]
     explained = terminal.counted(len(files) - len(problems), "picture")
-    print(f"{explained} explained. Dataset: {arguments.out}/{dataset.PARTS}")
+    print(f"{explained} explained. Dataset: {arguments.out}/maps")
     return terminal.report_problems(problems)
 
 
-def _begin(place: dataset.Place, settings: dict, overwrite: bool) -> None:
+def _begin(place: Place, settings: dict, overwrite: bool) -> None:
     """Write the settings, or check those of the run that is continued."""
-    (system, folder), old = place, dataset.read_settings(place)
+    (system, folder), old = place, read_settings(place)
     # What a run without --cluster wrote is not overwritten.
     if old and not (overwrite and "files_sha256" in old):
         return run_folder.check_settings(Path(folder), old, settings)
-    system.create_dir(f"{folder}/{dataset.PARTS}")
-    system.delete_dir_contents(f"{folder}/{dataset.PARTS}")
+    system.create_dir(f"{folder}/maps")
+    system.delete_dir_contents(f"{folder}/maps")
     text = run_folder.as_json(settings)
-    dataset.write(place, run_folder.SETTINGS, text.encode(**run_folder.TEXT))
+    _write(place, run_folder.SETTINGS, text.encode(**run_folder.TEXT))
 
 
 def _explain_part(network, name, files, *, out: str, root: str, batch_size: int) -> int:
-    """Explain the pictures of a part and write it; return how many they are."""
+    """Explain the pictures of a part and write it."""
     outcomes = stream.explain_pictures(
         network,
         files,
         root="",
-        index=None,
-        look=None,
+        index=SimpleNamespace(done=(), folder=None, add=lambda rows: None),
+        look=saving.Look(size=1),
         batch_size=batch_size,
-        read=dataset.picture_reader(root),
+        read=functools.partial(read_picture, find_place(root)),
+        write=lambda *given, **look: [{"map": one} for one in given[-1]],
     )
-    rows = (
-        row
-        for file, rows, problem in outcomes
-        for row in rows or [{"file": file, "problem": problem}]
-    )
-    part = f"{dataset.PARTS}/{name}"
-    dataset.write(dataset.find_place(out), part, dataset.pack(rows))
+    bad_or_not = (rows or [{"file": f, "problem": why}] for f, rows, why in outcomes)
+    data = _pack(itertools.chain.from_iterable(bad_or_not))
+    _write(find_place(out), f"maps/{name}", data)
     return len(files)
 
 
-def predict(arguments: argparse.Namespace, network, files: Sequence) -> np.ndarray:
+def draw(arguments: argparse.Namespace) -> int:
+    """Draw the maps that a dataset holds of the pictures that are named."""
+    place, left = find_place(arguments.source), set(arguments.pictures)
+    settings, look = read_settings(place) or {}, local.look_of(arguments)
+    found = read_rows(place, files=arguments.pictures)
+    for file, rows in itertools.groupby(found, lambda row: row["file"]):
+        maps = {row["class"]: unpack(row) for row in rows}
+        picture = read_picture(find_place(settings["pictures"]), file)
+        given = {"class_names": [*maps], "look": look}
+        saving.save_maps(arguments.out, file, picture, [*maps.values()], **given)
+        left.remove(file)
+    if left:
+        raise ValueError(
+            f"{arguments.source} has no maps of {', '.join(sorted(left))}."
+        )
+    return 0
+
+
+def predict(arguments: argparse.Namespace, files: Sequence) -> np.ndarray:
     """Ask about picture files in batches; give float32 probabilities (n, classes)."""
     files, size = [*map(str, files)], arguments.batch_size
     batches = {str(at): files[at : at + size] for at in range(0, len(files), size)}
-    found = _ask_cluster(arguments, network, _predict_batch, batches)
+    found = _ask_cluster(arguments, _predict_batch, batches)
     rows = [np.frombuffer(found[name], np.float32) for name in batches]
     return np.concatenate(rows).reshape(len(files), -1)
 
 
 def _predict_batch(network, name, files) -> bytes:
     pictures = (images.read_image(file, size=network.size) for file in files)
-    batch = np.stack([network.fit_picture(picture) for picture in pictures])
-    return network.predict(batch).tobytes()
+    return network.predict(np.stack([*map(network.fit_picture, pictures)])).tobytes()
+
+
+# ---- The dataset ---------------------------------------------------------------------
+
+
+def find_place(text: str) -> Place:
+    """Say where a folder is that is named by a path or a URI."""
+    return fs.FileSystem.from_uri(text if "://" in text else os.path.abspath(text))
+
+
+def list_pictures(place: Place) -> list[str]:
+    """Return the names, from a place, of all pictures in it at any depth, sorted."""
+    system, root = place
+    found = system.get_file_info(fs.FileSelector(root, recursive=True))
+    names = (info.path[len(root) :].lstrip("/") for info in found if info.is_file)
+    seen = (name for name in names if "/." not in f"/{name}" and "__MACOSX" not in name)
+    return sorted(name for name in seen if name.lower().endswith(PICTURE_SUFFIXES))
+
+
+def read_picture(place: Place, file: str) -> np.ndarray:
+    """Read a picture, named from a place, as `images.read_image` does."""
+    path = f"{place[1]}/{file}"
+    try:
+        with place[0].open_input_file(path) as opened:
+            data = opened.read()
+    except PermissionError as error:
+        raise ValueError(f"{images.shown_path(path)} may not be read.") from error
+    return images.decode_image(data, name=images.shown_path(path))
+
+
+def read_settings(place: Place) -> dict | None:
+    """Read what the dataset was made with; None where there is none."""
+    try:
+        with place[0].open_input_file(f"{place[1]}/{run_folder.SETTINGS}") as file:
+            return json.loads(file.read().decode(**run_folder.TEXT))
+    except FileNotFoundError:
+        return None
+
+
+def _write(place: Place, name: str, data: bytes) -> None:
+    """Write a file, whole or not at all, into a folder that exists."""
+    system, folder = place
+    path = partial = f"{folder}/{name}"
+    if isinstance(system, fs.LocalFileSystem):
+        # Not among the parts, where a reader takes it for one, and of a name of its
+        # own: an actor that was thought dead may write the same part.
+        partial = f"{folder}/.partial.{os.urandom(8).hex()}"
+    with system.open_output_stream(partial) as opened:
+        opened.write(data)  # an object store shows it when its last byte is there
+    if partial != path:
+        system.move(partial, path)
+
+
+def _pack(rows: Iterable[Mapping]) -> bytes:
+    """Make Parquet of rows."""
+    data, rows = io.BytesIO(), map(_pack_row, rows)
+    with parquet.ParquetWriter(data, SCHEMA, compression="zstd") as writer:
+        # Not all at once: each may hold the probabilities of a thousand classes.
+        while some := list(itertools.islice(rows, 1_000)):
+            writer.write_table(pa.Table.from_pylist(some, SCHEMA))
+    return data.getvalue()
+
+
+def _pack_row(row: Mapping) -> dict:
+    row = {**row, "file": images.shown_path(row["file"])}
+    if "map" in row:
+        # Divided by its largest value, so that the rounding of float16 is relative.
+        scale = np.abs(row["map"]).max() or np.float32(1)
+        row["map_height"], row["map_width"] = row["map"].shape
+        row |= {"map": (row["map"] / scale).astype("<f2").tobytes(), "map_scale": scale}
+        row |= {name: float(row[name]) for name in FLOATS}
+    return row
+
+
+def unpack(row: Mapping) -> np.ndarray:
+    """Return the map of a row, float32 (h', w')."""
+    flat = np.frombuffer(row["map"], "<f2").astype(np.float32)
+    return flat.reshape(row["map_height"], row["map_width"]) * row["map_scale"]
+
+
+def list_parts(place: Place) -> list[str]:
+    """Return the names of the parts that are there, sorted."""
+    parts = fs.FileSelector(f"{place[1]}/maps", allow_not_found=True)
+    return sorted(info.base_name for info in place[0].get_file_info(parts))
+
+
+def read_rows(place: Place, *, files=None, problems: bool = False) -> Iterator[dict]:
+    """Iterate over the rows of all pictures, or some, or over those with a problem."""
+    only = dataset.field("problem").is_valid() == problems
+    if files is not None:
+        only &= dataset.field("file").isin(files)
+    for name in list_parts(place):
+        part = dataset.dataset(f"{place[1]}/maps/{name}", filesystem=place[0])
+        for batch in part.to_batches(filter=only):
+            yield from batch.to_pylist()
 
 
 # ---- The cluster ---------------------------------------------------------------------
@@ -119,81 +242,62 @@ def _predict_batch(network, name, files) -> bytes:
 class _Actor:
     """A process that opens the network once and is asked about many batches."""
 
-    def __init__(self, weights: tuple[str, bytes], opening: dict, ask: Callable):
-        # The file goes with the task: other machines need not have it.
-        with tempfile.TemporaryDirectory() as folder, terminal.without_notes():
-            from scenecam_cli.network import open_network
-
-            path = Path(folder, weights[0])
-            path.write_bytes(weights[1])
-            self.network, self.ask = open_network(str(path), **opening), ask
+    def __init__(self, arguments: argparse.Namespace, asked: dict, ask: Callable):
+        self.network, self.ask = terminal.open_network(arguments, **asked), ask
 
     def __call__(self, batch) -> dict:
         (row,) = batch.to_pylist()
         return {"name": [row["name"]], "answer": [self.ask(self.network, **row)]}
 
 
-def _ask_cluster(arguments, network, ask: Callable, batches: dict, **opening) -> dict:
+def _ask_cluster(arguments, ask: Callable, batches: dict, **asked) -> dict:
     """Ask actors on all nodes about batches of files; return the answers by name.
 
-    An actor that dies, or a node, is replaced, and what it was asked is asked again.
+    An actor that dies, or a node, is replaced, and what it was asked is asked again. A
+    core of each node stays free: where actors take all, a job can wait for ever. The
+    pool grows, because one of fixed size waits for an actor that does not come back.
+    An actor claims half a core, so that the nodes that are left have room for all.
     """
-    path, answers = find_weights(arguments.weights), {}
-    opening |= {"class_names": network.class_names, "pixels": network.pixels}
-    opening["input_size"] = arguments.input_size
-    given = {"weights": (path.name, path.read_bytes()), "opening": opening, "ask": ask}
-    _connect(arguments.cluster)
+    import ray
+    import ray.data
 
-    def ask_all():
-        rows = [{"name": name, "files": files} for name, files in batches.items()]
+    _connect(ray, arguments.cluster)
+    opening = vars(arguments) | {"weights": str(find_weights(arguments.weights))}
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    most = max(1, int(ray.cluster_resources().get("CPU", 1)) - nodes)
+    pool = {"min_size": 1, "max_size": most, "max_tasks_in_flight_per_actor": 2}
+    rows = [{"name": name, "files": files} for name, files in batches.items()]
+    try:
         found = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Actor,
-            fn_constructor_kwargs=given,
+            fn_constructor_args=(argparse.Namespace(**opening), asked, ask),
             batch_size=1,
             batch_format="pyarrow",
-            **_pool(),
+            compute=ray.data.ActorPoolStrategy(**pool),
+            num_cpus=0.5,
+            max_restarts=-1,
+            max_task_retries=-1,
         )
-        for row in found.iter_rows():
-            answers[row["name"]] = row["answer"]
-            yield from batches[row["name"]]
-
-    try:
+        each = (row for row in found.iter_rows() for _ in batches[row["name"]])
         total = sum(map(len, batches.values()))
-        for _ in terminal.with_progress(ask_all() if batches else (), total):
-            pass
+        bar = terminal.with_progress(each, total) if rows else ()
+        return {row["name"]: row["answer"] for row in bar}
     except ray.exceptions.RayError as error:
         why = str(error).strip().splitlines()[-1]
         raise OSError(f"the cluster gave up: {why} Run the command again.") from error
     finally:
         ray.shutdown()
-    return answers
 
 
-def _pool() -> dict:
-    """Say how many actors there are, and what becomes of those that die.
-
-    A core of each node stays free: where actors take all, the job can wait for ever.
-    The pool grows, because one of fixed size waits for an actor that does not return.
-    An actor claims half a core, so that the nodes that are left have room for all.
-    """
-    nodes = sum(node["Alive"] for node in ray.nodes())
-    most = max(1, int(ray.cluster_resources().get("CPU", 1)) - nodes)
-    pool = ray.data.ActorPoolStrategy(
-        min_size=1, max_size=most, max_tasks_in_flight_per_actor=2
-    )
-    forever = {"max_restarts": -1, "max_task_retries": -1}
-    return {"compute": pool, "num_cpus": 0.5, **forever}
-
-
-def _connect(address: str) -> None:
+def _connect(ray, address: str) -> None:
     """Start Ray on this machine, or connect to a cluster; nothing is sent elsewhere."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    options = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
         # On a single core an actor and other work would not fit side by side.
-        quiet |= {"num_cpus": max(2, os.cpu_count() or 1), "include_dashboard": False}
+        options |= {"num_cpus": max(2, os.cpu_count() or 1), "include_dashboard": False}
     try:
-        ray.init(address, **quiet)
+        ray.init(address, **options)
     except Exception as error:  # Ray's timeouts are plain ones
         why = str(error).strip().splitlines()[0]
         raise ValueError(f"no Ray cluster at {address}: {why}") from error

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="one folder of pictures for each class")
     terminal.add_network(parser)
-    terminal.add_cluster(parser)
+    add("--cluster", metavar="local|ADDRESS", help=terminal.CLUSTER)
     add("--out", required=True, metavar="DIR", help="folder to write to")
     class_folders.add_arguments(parser, part="test")
     add(
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.cluster:
         from scenecam_cli import cluster
 
-        probabilities = cluster.predict(arguments, network, pictures.paths)
+        probabilities = cluster.predict(arguments, pictures.paths)
     else:
         rows = _predictions(network, pictures.images, arguments.batch_size)
         probabilities = np.stack(list(terminal.with_progress(rows, len(pictures))))

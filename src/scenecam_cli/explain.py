@@ -12,10 +12,9 @@ what is written, for a picture forest/1.jpg and the class sea:
                                 and the files (map_index: which map of the .npy)
   settings.json                 what all this was made with
 
-With --cluster the same rows, with all probabilities and the map as float16 bytes of
-map_height x map_width (times map_scale), are in maps/*.parquet, and no heatmaps: draw
-those of some pictures with --from. All machines must reach the pictures and DIR. Bad
-pictures are rows with a problem; what a killed node was asked is asked again.
+With --cluster the rows, with all probabilities and the map as float16 bytes (times
+map_scale; map_height x map_width), are in maps/*.parquet; --from draws some of them.
+A bad picture is a row with a problem. All machines need scenecam and the same files.
 
 A second run of the same command does what is missing. In Python:
   maps = numpy.load("results/forest/1.jpg.npy")
@@ -25,9 +24,8 @@ examples:
   scenecam explain photos/ --weights photos-resnet --classes sea,glacier --out results
   scenecam explain photos/ --weights my.keras --class-names cat,dog \
       --method cam --classes all --format png --out results
-  scenecam explain s3://bucket/photos --weights photos-resnet --cluster HOST:6379 \
-      --out s3://bucket/results
-  scenecam explain sea/1.jpg --from s3://bucket/results --out few
+  scenecam explain s3://b/photos --weights my.keras --cluster HOST:6379 --out s3://b/maps
+  scenecam explain sea/1.jpg --from s3://b/maps --out few
 """
 
 from __future__ import annotations
@@ -75,13 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_look(parser.add_argument_group("how maps are shown"))
     terminal.add_network(parser, required=False)
-    terminal.add_cluster(parser)
-    add(
-        "--from",
-        dest="source",
-        metavar="DIR",
-        help="draw the pictures, named as in a dataset of --cluster, from its maps",
-    )
+    add("--cluster", metavar="local|ADDRESS", help=terminal.CLUSTER)
+    how = "draw these pictures of a dataset of --cluster, instead of asking a network"
+    add("--from", dest="source", metavar="DATASET", help=how)
     add(
         "--batch-size",
         type=terminal.positive,
@@ -125,14 +119,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain the pictures, or those that an earlier run has left."""
     from scenecam_cli import run_folder, stream
 
-    if arguments.source:
-        return _draw(arguments)
-    if not arguments.weights:
-        raise ValueError("say with --weights which network is asked.")
-    if arguments.cluster:
+    if arguments.source or arguments.cluster:
         from scenecam_cli import cluster
 
-        return cluster.explain(arguments)
+        return (cluster.draw if arguments.source else cluster.explain)(arguments)
     out = Path(os.path.abspath(arguments.out))
     old = run_folder.read_settings(out)
     # What a run with --cluster wrote is not overwritten.
@@ -187,42 +177,19 @@ def settings_of(arguments: argparse.Namespace, network, root: str) -> dict:
     }
 
 
-def _look(arguments: argparse.Namespace):
+def look_of(arguments: argparse.Namespace):
+    """How maps are shown."""
     from scenecam.saving import Look
 
     about = arguments.size, arguments.format, arguments.opacity, arguments.common_scale
     return Look(*about)
 
 
-def _draw(arguments: argparse.Namespace) -> int:
-    """Draw the maps that a dataset holds of the pictures that are named."""
-    from scenecam.saving import save_maps
-    from scenecam_cli import dataset
-
-    place, left = dataset.find_place(arguments.source), set(arguments.pictures)
-    settings = dataset.read_settings(place)
-    if settings is None:
-        raise ValueError(f"{arguments.source} holds no dataset of --cluster.")
-    read, look = dataset.picture_reader(settings["pictures"]), _look(arguments)
-    for file, rows in dataset.read_pictures(place, files=arguments.pictures):
-        names, maps = zip(*((row["class"], row["map"]) for row in rows), strict=True)
-        given = file, read(file), maps
-        written = save_maps(arguments.out, *given, class_names=names, look=look)
-        for of in written.values():
-            print(of["overlay"])
-        left.remove(file)
-    if left:
-        raise ValueError(
-            f"{arguments.source} has no maps of {', '.join(sorted(left))}."
-        )
-    return 0
-
-
 def _explain(arguments, network, files, root, index) -> int:
     """Let the pictures through, show how far it is, and say what came of it."""
     from scenecam_cli.stream import explain_pictures
 
-    look = _look(arguments)
+    look = look_of(arguments)
     todo = sum(file not in index.done for file in files)
     if todo < len(files):
         print(f"{len(files) - todo:,} of {len(files):,} pictures were done before.")

@@ -1,7 +1,5 @@
 """Draw contact sheets of explained pictures: each beside its overlays.
 
-DIR may also be a local folder that `explain --cluster` filled.
-
 examples:
   scenecam show results
   scenecam show results --rows 10 --pages all
@@ -28,7 +26,7 @@ PIXELS = 240
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `show`."""
-    parser.add_argument("folder", metavar="DIR", help="what `explain --out` filled")
+    parser.add_argument("folder", metavar="DIR", help="what `explain` filled")
     parser.add_argument(
         "--rows", type=positive, default=6, help="rows of a page (default: 6)"
     )
@@ -44,11 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw the contact sheets of an output folder."""
     os.environ.setdefault("MPLBACKEND", "Agg")  # no window is wanted
+    from scenecam_cli.run_folder import read_pictures
+
     folder, last = Path(os.path.abspath(arguments.folder)), 0
     asked = {"rows": arguments.rows, "pages": arguments.pages}
     for path, first, last in contact_sheets(folder, **asked):
         print(f"{path}  (pictures {first:,} to {last:,})")
-    explained = sum(1 for _ in _read_pictures(folder, columns=["file"]))
+    explained = sum(1 for _ in read_pictures(folder))
     if last < explained:
         print(f"{explained - last:,} more pictures: --pages all draws all of them.")
     return 0
@@ -67,7 +67,7 @@ def contact_sheets(
     from scenecam_cli import run_folder
 
     settings = run_folder.read_settings(folder)
-    examples = _read_pictures(folder)
+    examples = run_folder.read_pictures(folder)
     example = next(examples, None) if settings else None
     if example is None:
         raise ValueError(
@@ -89,17 +89,6 @@ def contact_sheets(
         first += len(some)
 
 
-def _read_pictures(folder: Path, **chosen) -> Iterator[tuple[str, list[dict]]]:
-    """Iterate over pictures with their rows, of the index or of a dataset."""
-    from scenecam_cli import run_folder
-
-    if "files_sha256" not in (run_folder.read_settings(folder) or {}):
-        return run_folder.read_pictures(folder)
-    from scenecam_cli import dataset
-
-    return dataset.read_pictures(dataset.find_place(str(folder)), **chosen)
-
-
 def _draw_page(folder: Path, root: str, examples: list, overlays: int) -> bytes:
     import matplotlib.pyplot as plt
     import numpy as np
@@ -111,14 +100,16 @@ def _draw_page(folder: Path, root: str, examples: list, overlays: int) -> bytes:
         tiles.append(picture := _thumbnail(Path(root) / file))
         share = f"{float(rows[0]['probability']):.0%}"
         titles.append(f"{_tail(file)}\n{_tail(rows[0]['predicted'])} {share}")
-        rest = sorted(rows, key=lambda row: -float(row["class_probability"]))[overlays:]
+        order = sorted(rows, key=lambda row: -float(row["class_probability"]))
         for row in rows:
-            if any(row is one for one in rest):
+            if row not in order[:overlays]:
                 continue
             if "overlay" in row:
                 tiles.append(_thumbnail(folder / row["overlay"]))
             else:
-                unit = images.unit_map(np.maximum(row["map"], 0))
+                from scenecam_cli.cluster import unpack
+
+                unit = images.unit_map(np.maximum(unpack(row), 0))
                 tiles.append(images.overlay(picture, unit))
             remarks = []
             if len(rows) > 1 or row["class"] != row["predicted"]:

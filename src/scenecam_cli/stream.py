@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,13 +27,6 @@ from scenecam_cli.run_folder import Index
 UNREADABLE = (ValueError, FileNotFoundError)
 
 
-# How the numbers of a row stand in the index.
-DIGITS = {"probability": ".6f", "class_probability": ".6f", "peak_logits": ".9g"}
-
-# Of a stream whose rows are kept elsewhere.
-NO_INDEX = SimpleNamespace(done=frozenset(), add=lambda rows: None)
-
-
 class Outcome(NamedTuple):
     """What became of one picture: the rows of the index, or why there are none."""
 
@@ -45,7 +37,7 @@ class Outcome(NamedTuple):
 
 class _Picture(NamedTuple):
     shape: tuple[int, int]  # of the file
-    shown: np.ndarray | None  # uint8 (h, w, 3), bounded in size; None: not shown
+    shown: np.ndarray  # uint8 (h, w, 3), bounded in size
     fitted: np.ndarray  # uint8, as the network takes it
 
 
@@ -100,10 +92,11 @@ def explain_pictures(
     files: Sequence[str],
     *,
     root: str,
-    index: Index | None,
-    look: saving.Look | None,
+    index: Index,
+    look: saving.Look,
     batch_size: int = 32,
-    read=images.read_image,
+    read: Callable = images.read_image,
+    write: Callable = saving.write_maps,
 ) -> Iterator[Outcome]:
     """Explain pictures and write what comes of it into the folder of the index.
 
@@ -112,13 +105,12 @@ def explain_pictures(
     twice as many are in memory. Files are relative to `root`; those in ``index.done``
     are passed over, and for each of the others an outcome is yielded, in their order.
     The rows of a picture are added to the index, an open one, when its files are whole.
-    Without a look nothing is written: the rows then hold numbers, not text, and the
-    probabilities and the map, too. `read` is what opens the picture at a path.
+    Pictures and maps that are not files here have another `read` and `write`.
     """
     # Each thread may hold a whole large picture.
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     labels = saving.class_labels(network.class_names)
-    stream = _Stream(network, labels, root, index or NO_INDEX, look, pool, read)
+    stream = _Stream(network, labels, root, index, look, pool, read, write)
     try:
         # Reading a picture changes the filters of warnings for a moment; threads that
         # do so at once can leave them changed, so they are put back at the end.
@@ -137,9 +129,10 @@ class _Stream:
     labels: list[str]  # of the classes, for names of files
     root: str
     index: Index
-    look: saving.Look | None
+    look: saving.Look
     pool: ThreadPoolExecutor
     open: Callable
+    save: Callable
 
     def read_ahead(self, files: Sequence[str], batch_size: int):
         """Iterate over batches, while the pictures of the next one are being read.
@@ -159,11 +152,9 @@ class _Stream:
         yield from waiting
 
     def read(self, file: str) -> _Picture:
-        shown = picture = self.open(os.path.join(self.root, file))
-        if self.look is None:
-            shown = None
-        elif self.look.size is not None:
-            shown = images.bound_image(picture, self.look.size)
+        picture = self.open(os.path.join(self.root, file))
+        size = self.look.size
+        shown = picture if size is None else images.bound_image(picture, size)
         return _Picture(picture.shape[:2], shown, self.network.fit_picture(picture))
 
     def explain(self, batch: Sequence[str], reading: dict) -> Iterator[Outcome]:
@@ -209,38 +200,31 @@ class _Stream:
         return writing
 
     def write(self, file, picture, probabilities, classes, maps) -> list[dict]:
-        """Write the files of one picture, if wanted, and return its rows."""
+        """Write the files of one picture and return its rows."""
         names, best = self.network.class_names, int(np.argmax(probabilities))
+        labels = [self.labels[of_class] for of_class in classes]
+        written = self.save(
+            self.index.folder, file, picture.shown, maps, labels=labels, look=self.look
+        )
         rows = []
-        for of_class, one in zip(classes, maps, strict=True):
+        for number, (of_class, one) in enumerate(zip(classes, maps, strict=True)):
             row, column = _peak(one, picture.shape)
             rows.append(
                 {
                     "file": file,
                     "predicted": names[best],
-                    "probability": probabilities[best],
+                    "probability": f"{probabilities[best]:.6f}",
                     "class": names[of_class],
-                    "class_probability": probabilities[of_class],
+                    "class_probability": f"{probabilities[of_class]:.6f}",
                     "evidence": "yes" if one.max() > 0 else "no",
                     "peak_row": row,
                     "peak_column": column,
-                    "peak_logits": one.max(),
+                    "peak_logits": f"{one.max():.9g}",
+                    "probabilities": probabilities,  # not in the index
+                    "map_index": number,
+                    **written[number],
                 }
             )
-        if self.look is None:
-            all_of_it = {"probabilities": probabilities}
-            return [
-                row | all_of_it | {"map": one}
-                for row, one in zip(rows, maps, strict=True)
-            ]
-        labels = [self.labels[of_class] for of_class in classes]
-        written = saving.write_maps(
-            self.index.folder, file, picture.shown, maps, labels=labels, look=self.look
-        )
-        for number, row in enumerate(rows):
-            for column, digits in DIGITS.items():
-                row[column] = format(row[column], digits)
-            row |= {"map_index": number, **written[number]}
         return rows
 
 

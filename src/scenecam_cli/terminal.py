@@ -17,6 +17,8 @@ SECONDS_BETWEEN_LINES = 60
 
 WEIGHTS = "shipped weights, such as photos-resnet, or a .keras or Keras 2 .h5 file"
 
+CLUSTER = "work with Ray on all cores of this machine, or on a cluster"
+
 
 # ---- What is shown -------------------------------------------------------------------
 
@@ -125,15 +127,6 @@ def names(text: str) -> list[str]:
             f"expected names between commas, or a file with names; received {text!r}."
         )
     return found
-
-
-def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """Add what says where the work is done."""
-    parser.add_argument(
-        "--cluster",
-        metavar="local|ADDRESS",
-        help="work with Ray on all cores of this machine, or on a cluster",
-    )
 
 
 def add_network(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
