@@ -27,7 +27,6 @@ from pyarrow import dataset, fs, parquet
 
 from scenecam import images, saving
 from scenecam._data.folders import PICTURE_SUFFIXES
-from scenecam._models.weights import find_weights
 from scenecam_cli import explain as local
 from scenecam_cli import run_folder, stream, terminal
 
@@ -53,42 +52,37 @@ def explain(arguments: argparse.Namespace) -> int:
     """Explain the pictures into a dataset, or those that an earlier run has left."""
     place, (root, *more) = find_place(arguments.out), arguments.pictures
     files = [] if more else list_pictures(find_place(root))
-    if not files or not arguments.weights:
+    if not files:
         raise ValueError(
-            "--cluster needs --weights and one folder (or URI) of pictures."
+            "name one folder (or URI) that holds pictures, with --cluster."
         )
     size = batch_size = arguments.batch_size or 32
     size *= max(1, min(PART, len(files) // PARTS) // size)
-    asked = {key: getattr(arguments, key) for key in ("method", "layer", "classes")}
-    network = terminal.open_network(arguments, **asked)
+    network = terminal.open_network(arguments, *local.ASKED)
     root = root if "://" in root else os.path.abspath(root)
     settings = local.settings_of(arguments, network, root) | {
         "part": [size, batch_size, len(files)],
         "files_sha256": hashlib.sha256(os.fsencode("\0".join(files))).hexdigest(),
     }
-    _begin(place, settings, arguments.overwrite)
+    old = read_settings(place)
+    # What a run without --cluster wrote is not overwritten.
+    if old and not (arguments.overwrite and "files_sha256" in old):
+        run_folder.check_settings(Path(place[1]), old, settings)
+    else:
+        place[0].create_dir(f"{place[1]}/maps")
+        place[0].delete_dir_contents(f"{place[1]}/maps")
+        text = run_folder.as_json(settings)
+        _write(place, run_folder.SETTINGS, text.encode(**run_folder.TEXT))
     cuts = range(0, len(files), size)
     parts = {f"{cut // size:07d}.parquet": files[cut : cut + size] for cut in cuts}
     if done := sum(len(parts.pop(name)) for name in list_parts(place)):
         print(f"{done:,} of {len(files):,} pictures were done before.")
     where = {"out": arguments.out, "root": root, "batch_size": batch_size}
-    _ask_cluster(arguments, functools.partial(_explain_part, **where), parts, **asked)
+    _ask_cluster(arguments, functools.partial(_explain_part, **where), parts)
     problems = [row["problem"] for row in read_rows(place, problems=True)]
     explained = terminal.counted(len(files) - len(problems), "picture")
     print(f"{explained} explained. Dataset: {arguments.out}/maps")
     return terminal.report_problems(problems)
-
-
-def _begin(place: Place, settings: dict, overwrite: bool) -> None:
-    """Write the settings, or check those of the run that is continued."""
-    (system, folder), old = place, read_settings(place)
-    # What a run without --cluster wrote is not overwritten.
-    if old and not (overwrite and "files_sha256" in old):
-        return run_folder.check_settings(Path(folder), old, settings)
-    system.create_dir(f"{folder}/maps")
-    system.delete_dir_contents(f"{folder}/maps")
-    text = run_folder.as_json(settings)
-    _write(place, run_folder.SETTINGS, text.encode(**run_folder.TEXT))
 
 
 def _explain_part(network, name, files, *, out: str, root: str, batch_size: int) -> int:
@@ -242,26 +236,26 @@ def read_rows(place: Place, *, files=None, problems: bool = False) -> Iterator[d
 class _Actor:
     """A process that opens the network once and is asked about many batches."""
 
-    def __init__(self, arguments: argparse.Namespace, asked: dict, ask: Callable):
-        self.network, self.ask = terminal.open_network(arguments, **asked), ask
+    def __init__(self, arguments: argparse.Namespace, ask: Callable):
+        asked = local.ASKED if "method" in arguments else ()
+        self.network, self.ask = terminal.open_network(arguments, *asked), ask
 
     def __call__(self, batch) -> dict:
         (row,) = batch.to_pylist()
         return {"name": [row["name"]], "answer": [self.ask(self.network, **row)]}
 
 
-def _ask_cluster(arguments, ask: Callable, batches: dict, **asked) -> dict:
+def _ask_cluster(arguments, ask: Callable, batches: dict) -> dict:
     """Ask actors on all nodes about batches of files; return the answers by name.
 
-    An actor that dies, or a node, is replaced, and what it was asked is asked again. A
-    core of each node stays free: where actors take all, a job can wait for ever. The
-    pool grows, because one of fixed size waits for an actor that does not come back.
-    An actor claims half a core, so that the nodes that are left have room for all.
+    An actor that dies is started again, on any node, and asked again: Ray Data's own
+    habit. A core of each node stays free: where actors take all, a job can wait for
+    ever. The pool grows: one of fixed size waits for an actor that does not come back.
+    An actor claims half a core: of three nodes, one that is left has room for all.
     """
-    import ray
-    import ray.data
+    ray = _connect(arguments.cluster)
+    from scenecam._models.weights import find_weights
 
-    _connect(ray, arguments.cluster)
     opening = vars(arguments) | {"weights": str(find_weights(arguments.weights))}
     nodes = sum(node["Alive"] for node in ray.nodes())
     most = max(1, int(ray.cluster_resources().get("CPU", 1)) - nodes)
@@ -270,13 +264,11 @@ def _ask_cluster(arguments, ask: Callable, batches: dict, **asked) -> dict:
     try:
         found = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Actor,
-            fn_constructor_args=(argparse.Namespace(**opening), asked, ask),
+            fn_constructor_args=(argparse.Namespace(**opening), ask),
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(**pool),
             num_cpus=0.5,
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         each = (row for row in found.iter_rows() for _ in batches[row["name"]])
         total = sum(map(len, batches.values()))
@@ -289,9 +281,12 @@ def _ask_cluster(arguments, ask: Callable, batches: dict, **asked) -> dict:
         ray.shutdown()
 
 
-def _connect(ray, address: str) -> None:
-    """Start Ray on this machine, or connect to a cluster; nothing is sent elsewhere."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+def _connect(address: str):
+    """Start Ray on this machine, or connect to a cluster; return the package."""
+    # Nothing is sent to its makers, and little said on the terminal.
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+    import ray.data
+
     options = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
         # On a single core an actor and other work would not fit side by side.
@@ -304,3 +299,4 @@ def _connect(ray, address: str) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    return ray

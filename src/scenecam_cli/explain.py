@@ -40,6 +40,9 @@ from scenecam import __version__
 from scenecam_cli import terminal
 from scenecam_cli.terminal import counted, names
 
+# What is asked of the network about every picture.
+ASKED = ("method", "layer", "classes")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `explain`."""
@@ -119,6 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain the pictures, or those that an earlier run has left."""
     from scenecam_cli import run_folder, stream
 
+    if not (arguments.weights or arguments.source):
+        raise ValueError("say with --weights which network is asked.")
     if arguments.source or arguments.cluster:
         from scenecam_cli import cluster
 
@@ -130,12 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
     root, files = stream.find_pictures(
         arguments.pictures, out=out, root=old.get("pictures") if again else None
     )
-    network = terminal.open_network(
-        arguments,
-        method=arguments.method,
-        layer=arguments.layer,
-        classes=arguments.classes,
-    )
+    network = terminal.open_network(arguments, *ASKED)
     settings = settings_of(arguments, network, root)
     try:
         out.mkdir(parents=True, exist_ok=True)

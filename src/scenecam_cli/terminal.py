@@ -17,6 +17,8 @@ SECONDS_BETWEEN_LINES = 60
 
 WEIGHTS = "shipped weights, such as photos-resnet, or a .keras or Keras 2 .h5 file"
 
+NETWORK = ("class_names", "pixels", "input_size")
+
 CLUSTER = "work with Ray on all cores of this machine, or on a cluster"
 
 
@@ -155,18 +157,13 @@ def add_network(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     )
 
 
-def open_network(arguments: argparse.Namespace, **asked):
+def open_network(arguments: argparse.Namespace, *asked: str):
     """Open the network that the options of `add_network` name; say its warnings."""
+    asked = {key: getattr(arguments, key) for key in (*NETWORK, *asked)}
     with without_notes(), warnings.catch_warnings(record=True) as said:
         from scenecam_cli import network
 
-        opened = network.open_network(
-            arguments.weights,
-            class_names=arguments.class_names,
-            pixels=arguments.pixels,
-            input_size=arguments.input_size,
-            **asked,
-        )
+        opened = network.open_network(arguments.weights, **asked)
     for each in said:
         if each.category is UserWarning:
             print(f"note: {each.message}", file=sys.stderr)
