@@ -1,4 +1,4 @@
-"""On a cluster: the same maps and reports, whatever dies; what a dataset is good for."""
+"""On a cluster: the same maps and reports, whatever dies; and what a dataset gives."""
 
 import itertools
 import json
@@ -202,8 +202,6 @@ import sys
 from pathlib import Path
 from test_cluster import slow_part
 from scenecam_cli import cluster, main
-import cloudpickle, test_cluster
-cloudpickle.register_pickle_by_value(test_cluster)
 cluster._explain_part = slow_part(Path(sys.argv[1]))
 main.main(sys.argv[2:])
 """

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import ray.data
 from pyarrow import dataset, fs, parquet
 
 from scenecam import images, saving
@@ -253,7 +254,7 @@ def _ask_cluster(arguments, ask: Callable, batches: dict) -> dict:
     ever. The pool grows: one of fixed size waits for an actor that does not come back.
     An actor claims half a core: of three nodes, one that is left has room for all.
     """
-    ray = _connect(arguments.cluster)
+    _connect(arguments.cluster)
     from scenecam._models.weights import find_weights
 
     opening = vars(arguments) | {"weights": str(find_weights(arguments.weights))}
@@ -281,12 +282,10 @@ def _ask_cluster(arguments, ask: Callable, batches: dict) -> dict:
         ray.shutdown()
 
 
-def _connect(address: str):
-    """Start Ray on this machine, or connect to a cluster; return the package."""
+def _connect(address: str) -> None:
+    """Start Ray on this machine, or connect to a cluster."""
     # Nothing is sent to its makers, and little said on the terminal.
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
-    import ray.data
-
     options = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
         # On a single core an actor and other work would not fit side by side.
@@ -299,4 +298,3 @@ def _connect(address: str):
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    return ray

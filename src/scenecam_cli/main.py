@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return say(1, _system_error(error))
         return say(2, str(error))
     except ModuleNotFoundError as error:
-        if error.name not in ("ray", "pyarrow"):
+        if not (error.name or "").startswith(("ray", "pyarrow")):
             raise
         return say(2, 'this needs Ray Data: pip install -e ".[cluster]".')
     except MemoryError as error:
