@@ -1,24 +1,22 @@
 """Explain and evaluate with Ray Data: on a cluster, or on all cores of this machine.
 
 Names of pictures travel, and answers; a picture is read where it is explained. So the
-object store holds next to nothing. Maps go into a dataset: settings, and Parquet in
-parts. A part is written whole or not at all, under a name that says which pictures it
-is of: a run may be killed, or do a part twice, and no row is lost or doubled. Pictures
-and dataset lie in a folder, or wherever pyarrow's file systems lead: ``s3://``, ...
+object store holds next to nothing. Maps go into a dataset: settings, and Parquet parts,
+each whole or not there, under a name that says which pictures it is of. So a run may be
+killed, or do a part twice. All lie in folders, or where pyarrow's file systems lead.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import glob
 import hashlib
-import io
 import itertools
 import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,8 +29,7 @@ from scenecam._data.folders import PICTURE_SUFFIXES
 from scenecam_cli import explain as local
 from scenecam_cli import run_folder, stream, terminal
 
-# Pictures of a part, so few that all actors end at about the same time; smaller sets
-# are cut into so many parts.
+# Pictures of a part, so few that all actors end together; least parts of a set.
 PART, PARTS = 1_000, 64
 
 # What the index has as text, and what only a dataset has.
@@ -46,29 +43,28 @@ TYPES = {
 }
 SCHEMA = pa.schema(list(TYPES.items()))
 
-Place = tuple[fs.FileSystem, str]  # and a folder in it
-
 
 def explain(arguments: argparse.Namespace) -> int:
     """Explain the pictures into a dataset, or those that an earlier run has left."""
     place, (root, *more) = find_place(arguments.out), arguments.pictures
     files = [] if more else list_pictures(find_place(root))
     if not files:
-        raise ValueError(
-            "name one folder (or URI) that holds pictures, with --cluster."
-        )
+        raise ValueError("--cluster takes one folder of pictures, or a URI.")
     size = batch_size = arguments.batch_size or 32
     size *= max(1, min(PART, len(files) // PARTS) // size)
     network = terminal.open_network(arguments, *local.ASKED)
-    root = root if "://" in root else os.path.abspath(root)
+    # The actors work in another folder.
+    root, out = map(_absolute, (root, arguments.out))
     settings = local.settings_of(arguments, network, root) | {
         "part": [size, batch_size, len(files)],
         "files_sha256": hashlib.sha256(os.fsencode("\0".join(files))).hexdigest(),
     }
+    for left in glob.glob(f"{place[1]}/.partial.*"):  # by a killed run
+        os.remove(left)
     old = read_settings(place)
     # What a run without --cluster wrote is not overwritten.
     if old and not (arguments.overwrite and "files_sha256" in old):
-        run_folder.check_settings(Path(place[1]), old, settings)
+        run_folder.check_settings(place[1], old, settings)
     else:
         place[0].create_dir(f"{place[1]}/maps")
         place[0].delete_dir_contents(f"{place[1]}/maps")
@@ -78,7 +74,7 @@ def explain(arguments: argparse.Namespace) -> int:
     parts = {f"{cut // size:07d}.parquet": files[cut : cut + size] for cut in cuts}
     if done := sum(len(parts.pop(name)) for name in list_parts(place)):
         print(f"{done:,} of {len(files):,} pictures were done before.")
-    where = {"out": arguments.out, "root": root, "batch_size": batch_size}
+    where = {"out": out, "root": root, "batch_size": batch_size}
     _ask_cluster(arguments, functools.partial(_explain_part, **where), parts)
     problems = [row["problem"] for row in read_rows(place, problems=True)]
     explained = terminal.counted(len(files) - len(problems), "picture")
@@ -107,18 +103,17 @@ def _explain_part(network, name, files, *, out: str, root: str, batch_size: int)
 def draw(arguments: argparse.Namespace) -> int:
     """Draw the maps that a dataset holds of the pictures that are named."""
     place, left = find_place(arguments.source), set(arguments.pictures)
-    settings, look = read_settings(place) or {}, local.look_of(arguments)
+    look = saving.Look(*(getattr(arguments, key) for key in local.LOOK))
+    root = (read_settings(place) or {}).get("pictures")
     found = read_rows(place, files=arguments.pictures)
     for file, rows in itertools.groupby(found, lambda row: row["file"]):
         maps = {row["class"]: unpack(row) for row in rows}
-        picture = read_picture(find_place(settings["pictures"]), file)
+        picture = read_picture(find_place(root), file)
         given = {"class_names": [*maps], "look": look}
         saving.save_maps(arguments.out, file, picture, [*maps.values()], **given)
         left.remove(file)
     if left:
-        raise ValueError(
-            f"{arguments.source} has no maps of {', '.join(sorted(left))}."
-        )
+        raise ValueError(f"{place[1]} has no maps of {', '.join(sorted(left))}.")
     return 0
 
 
@@ -127,8 +122,8 @@ def predict(arguments: argparse.Namespace, files: Sequence) -> np.ndarray:
     files, size = [*map(str, files)], arguments.batch_size
     batches = {str(at): files[at : at + size] for at in range(0, len(files), size)}
     found = _ask_cluster(arguments, _predict_batch, batches)
-    rows = [np.frombuffer(found[name], np.float32) for name in batches]
-    return np.concatenate(rows).reshape(len(files), -1)
+    data = b"".join(found[name] for name in batches)
+    return np.frombuffer(data, np.float32).reshape(len(files), -1)
 
 
 def _predict_batch(network, name, files) -> bytes:
@@ -136,15 +131,17 @@ def _predict_batch(network, name, files) -> bytes:
     return network.predict(np.stack([*map(network.fit_picture, pictures)])).tobytes()
 
 
-# ---- The dataset ---------------------------------------------------------------------
+def find_place(text: str) -> tuple[fs.FileSystem, str]:
+    """Open the file system of a path or a URI; return it, and the folder in it."""
+    system, folder = fs.FileSystem.from_uri(_absolute(text))
+    return system, folder.rstrip("/")
 
 
-def find_place(text: str) -> Place:
-    """Say where a folder is that is named by a path or a URI."""
-    return fs.FileSystem.from_uri(text if "://" in text else os.path.abspath(text))
+def _absolute(text: str) -> str:
+    return text if "://" in text else os.path.abspath(text)
 
 
-def list_pictures(place: Place) -> list[str]:
+def list_pictures(place: tuple) -> list[str]:
     """Return the names, from a place, of all pictures in it at any depth, sorted."""
     system, root = place
     found = system.get_file_info(fs.FileSelector(root, recursive=True))
@@ -153,18 +150,14 @@ def list_pictures(place: Place) -> list[str]:
     return sorted(name for name in seen if name.lower().endswith(PICTURE_SUFFIXES))
 
 
-def read_picture(place: Place, file: str) -> np.ndarray:
+def read_picture(place: tuple, file: str) -> np.ndarray:
     """Read a picture, named from a place, as `images.read_image` does."""
     path = f"{place[1]}/{file}"
-    try:
-        with place[0].open_input_file(path) as opened:
-            data = opened.read()
-    except PermissionError as error:
-        raise ValueError(f"{images.shown_path(path)} may not be read.") from error
-    return images.decode_image(data, name=images.shown_path(path))
+    with place[0].open_input_file(path) as opened:
+        return images.decode_image(opened.read(), name=images.shown_path(path))
 
 
-def read_settings(place: Place) -> dict | None:
+def read_settings(place: tuple) -> dict | None:
     """Read what the dataset was made with; None where there is none."""
     try:
         with place[0].open_input_file(f"{place[1]}/{run_folder.SETTINGS}") as file:
@@ -173,7 +166,7 @@ def read_settings(place: Place) -> dict | None:
         return None
 
 
-def _write(place: Place, name: str, data: bytes) -> None:
+def _write(place: tuple, name: str, data: bytes | pa.Buffer) -> None:
     """Write a file, whole or not at all, into a folder that exists."""
     system, folder = place
     path = partial = f"{folder}/{name}"
@@ -187,9 +180,9 @@ def _write(place: Place, name: str, data: bytes) -> None:
         system.move(partial, path)
 
 
-def _pack(rows: Iterable[Mapping]) -> bytes:
+def _pack(rows: Iterable[Mapping]) -> pa.Buffer:
     """Make Parquet of rows."""
-    data, rows = io.BytesIO(), map(_pack_row, rows)
+    data, rows = pa.BufferOutputStream(), map(_pack_row, rows)
     with parquet.ParquetWriter(data, SCHEMA, compression="zstd") as writer:
         # Not all at once: each may hold the probabilities of a thousand classes.
         while some := list(itertools.islice(rows, 1_000)):
@@ -214,13 +207,13 @@ def unpack(row: Mapping) -> np.ndarray:
     return flat.reshape(row["map_height"], row["map_width"]) * row["map_scale"]
 
 
-def list_parts(place: Place) -> list[str]:
+def list_parts(place: tuple) -> list[str]:
     """Return the names of the parts that are there, sorted."""
     parts = fs.FileSelector(f"{place[1]}/maps", allow_not_found=True)
     return sorted(info.base_name for info in place[0].get_file_info(parts))
 
 
-def read_rows(place: Place, *, files=None, problems: bool = False) -> Iterator[dict]:
+def read_rows(place: tuple, *, files=None, problems: bool = False) -> Iterator[dict]:
     """Iterate over the rows of all pictures, or some, or over those with a problem."""
     only = dataset.field("problem").is_valid() == problems
     if files is not None:
@@ -229,9 +222,6 @@ def read_rows(place: Place, *, files=None, problems: bool = False) -> Iterator[d
         part = dataset.dataset(f"{place[1]}/maps/{name}", filesystem=place[0])
         for batch in part.to_batches(filter=only):
             yield from batch.to_pylist()
-
-
-# ---- The cluster ---------------------------------------------------------------------
 
 
 class _Actor:
@@ -254,47 +244,42 @@ def _ask_cluster(arguments, ask: Callable, batches: dict) -> dict:
     ever. The pool grows: one of fixed size waits for an actor that does not come back.
     An actor claims half a core: of three nodes, one that is left has room for all.
     """
-    _connect(arguments.cluster)
-    from scenecam._models.weights import find_weights
-
-    opening = vars(arguments) | {"weights": str(find_weights(arguments.weights))}
-    nodes = sum(node["Alive"] for node in ray.nodes())
-    most = max(1, int(ray.cluster_resources().get("CPU", 1)) - nodes)
-    pool = {"min_size": 1, "max_size": most, "max_tasks_in_flight_per_actor": 2}
+    if not batches:
+        return {}
+    path = arguments.weights if os.path.exists(arguments.weights) else None
+    weights = os.path.abspath(path) if path else arguments.weights
+    opening = argparse.Namespace(**vars(arguments) | {"weights": weights})
     rows = [{"name": name, "files": files} for name, files in batches.items()]
     try:
+        most = _connect(arguments.cluster)
         found = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             _Actor,
-            fn_constructor_args=(argparse.Namespace(**opening), ask),
+            fn_constructor_args=(opening, ask),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(**pool),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
             num_cpus=0.5,
         )
         each = (row for row in found.iter_rows() for _ in batches[row["name"]])
-        total = sum(map(len, batches.values()))
-        bar = terminal.with_progress(each, total) if rows else ()
+        bar = terminal.with_progress(each, sum(map(len, batches.values())))
         return {row["name"]: row["answer"] for row in bar}
-    except ray.exceptions.RayError as error:
+    except Exception as error:  # Ray's own, timeouts among them, are of many kinds
         why = str(error).strip().splitlines()[-1]
-        raise OSError(f"the cluster gave up: {why} Run the command again.") from error
+        raise OSError(f"Ray at {arguments.cluster} gave up: {why}") from error
     finally:
         ray.shutdown()
 
 
-def _connect(address: str) -> None:
-    """Start Ray on this machine, or connect to a cluster."""
+def _connect(address: str) -> int:
+    """Start Ray on this machine, or connect to a cluster; return how many actors."""
     # Nothing is sent to its makers, and little said on the terminal.
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
     options = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
         # On a single core an actor and other work would not fit side by side.
         options |= {"num_cpus": max(2, os.cpu_count() or 1), "include_dashboard": False}
-    try:
-        ray.init(address, **options)
-    except Exception as error:  # Ray's timeouts are plain ones
-        why = str(error).strip().splitlines()[0]
-        raise ValueError(f"no Ray cluster at {address}: {why}") from error
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False
+    ray.init(address, **options)
+    ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    return max(1, int(ray.cluster_resources().get("CPU", 1)) - nodes)

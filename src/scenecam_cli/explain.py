@@ -12,9 +12,8 @@ what is written, for a picture forest/1.jpg and the class sea:
                                 and the files (map_index: which map of the .npy)
   settings.json                 what all this was made with
 
-With --cluster the rows, with all probabilities and the map as float16 bytes (times
-map_scale; map_height x map_width), are in maps/*.parquet; --from draws some of them.
-A bad picture is a row with a problem. All machines need scenecam and the same files.
+With --cluster the rows are in maps/*.parquet, with all probabilities, the map (bytes
+of float16, times map_scale) or a problem. Draw some of them with show or with --from.
 
 A second run of the same command does what is missing. In Python:
   maps = numpy.load("results/forest/1.jpg.npy")
@@ -25,7 +24,6 @@ examples:
   scenecam explain photos/ --weights my.keras --class-names cat,dog \
       --method cam --classes all --format png --out results
   scenecam explain s3://b/photos --weights my.keras --cluster HOST:6379 --out s3://b/maps
-  scenecam explain sea/1.jpg --from s3://b/maps --out few
 """
 
 from __future__ import annotations
@@ -40,8 +38,9 @@ from scenecam import __version__
 from scenecam_cli import terminal
 from scenecam_cli.terminal import counted, names
 
-# What is asked of the network about every picture.
+# What is asked of the network about every picture, and how its maps are shown.
 ASKED = ("method", "layer", "classes")
+LOOK = ("size", "format", "opacity", "common_scale")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -170,26 +169,16 @@ def settings_of(arguments: argparse.Namespace, network, root: str) -> dict:
         "method": network.method,
         "layer": network.layer,
         "classes": "predicted" if wanted is None else [known[i] for i in wanted],
-        "size": arguments.size,
-        "format": arguments.format,
-        "opacity": arguments.opacity,
-        "common_scale": arguments.common_scale,
+        **{key: getattr(arguments, key) for key in LOOK},
     }
-
-
-def look_of(arguments: argparse.Namespace):
-    """How maps are shown."""
-    from scenecam.saving import Look
-
-    about = arguments.size, arguments.format, arguments.opacity, arguments.common_scale
-    return Look(*about)
 
 
 def _explain(arguments, network, files, root, index) -> int:
     """Let the pictures through, show how far it is, and say what came of it."""
+    from scenecam.saving import Look
     from scenecam_cli.stream import explain_pictures
 
-    look = look_of(arguments)
+    look = Look(*(getattr(arguments, key) for key in LOOK))
     todo = sum(file not in index.done for file in files)
     if todo < len(files):
         print(f"{len(files) - todo:,} of {len(files):,} pictures were done before.")

@@ -24,7 +24,7 @@ from scenecam._data import folders
 from scenecam_cli.run_folder import Index
 
 # What reading a picture raises if the picture, not the program, is at fault.
-UNREADABLE = (ValueError, FileNotFoundError)
+UNREADABLE = (ValueError, FileNotFoundError, PermissionError)
 
 
 class Outcome(NamedTuple):

@@ -16,9 +16,6 @@ from pathlib import Path
 SECONDS_BETWEEN_LINES = 60
 
 WEIGHTS = "shipped weights, such as photos-resnet, or a .keras or Keras 2 .h5 file"
-
-NETWORK = ("class_names", "pixels", "input_size")
-
 CLUSTER = "work with Ray on all cores of this machine, or on a cluster"
 
 
@@ -159,7 +156,8 @@ def add_network(parser: argparse.ArgumentParser, *, required: bool = True) -> No
 
 def open_network(arguments: argparse.Namespace, *asked: str):
     """Open the network that the options of `add_network` name; say its warnings."""
-    asked = {key: getattr(arguments, key) for key in (*NETWORK, *asked)}
+    asked = ("class_names", "pixels", "input_size", *asked)
+    asked = {key: getattr(arguments, key) for key in asked}
     with without_notes(), warnings.catch_warnings(record=True) as said:
         from scenecam_cli import network
 
