@@ -146,7 +146,7 @@ def check(cluster, made, out):
 def slow_part(seen, seconds=1.0):
     """Return an `_explain_part` that says where it works, and takes its time."""
 
-    def slow(network, name, files, **where):
+    def slow(*given, name, files):
         import ray
 
         from scenecam_cli import cluster
@@ -154,7 +154,7 @@ def slow_part(seen, seconds=1.0):
         node = ray.get_runtime_context().get_node_id()
         (seen / name).write_text(node)
         time.sleep(seconds)
-        return cluster._explain_part(network, name, files, **where)
+        return cluster._explain_part(*given, name=name, files=files)
 
     return slow
 

@@ -17,7 +17,6 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -34,14 +33,14 @@ PART, PARTS = 1_000, 64
 
 # What the index has as text, and what only a dataset has.
 FLOATS = ("probability", "class_probability", "peak_logits")
-TYPES = {
+COLUMNS = {
     **dict.fromkeys(("file", "predicted", "class", "evidence"), pa.string()),
     **dict.fromkeys((*FLOATS, "map_scale"), pa.float32()),
     **dict.fromkeys(("peak_row", "peak_column", "map_height", "map_width"), pa.int32()),
     **{"probabilities": pa.list_(pa.float32()), "map": pa.binary()},
     "problem": pa.string(),
 }
-SCHEMA = pa.schema(list(TYPES.items()))
+SCHEMA = pa.schema([*COLUMNS.items()])
 
 
 def explain(arguments: argparse.Namespace) -> int:
@@ -53,16 +52,14 @@ def explain(arguments: argparse.Namespace) -> int:
     size = batch_size = arguments.batch_size or 32
     size *= max(1, min(PART, len(files) // PARTS) // size)
     network = terminal.open_network(arguments, *local.ASKED)
-    # The actors work in another folder.
-    root, out = map(_absolute, (root, arguments.out))
+    root = root if "://" in root else os.path.abspath(root)
     settings = local.settings_of(arguments, network, root) | {
         "part": [size, batch_size, len(files)],
         "files_sha256": hashlib.sha256(os.fsencode("\0".join(files))).hexdigest(),
     }
-    for left in glob.glob(f"{place[1]}/.partial.*"):  # by a killed run
-        os.remove(left)
+    for killed in glob.glob(f"{place[1]}/.partial.*"):
+        os.remove(killed)
     old = read_settings(place)
-    # What a run without --cluster wrote is not overwritten.
     if old and not (arguments.overwrite and "files_sha256" in old):
         run_folder.check_settings(place[1], old, settings)
     else:
@@ -74,29 +71,23 @@ def explain(arguments: argparse.Namespace) -> int:
     parts = {f"{cut // size:07d}.parquet": files[cut : cut + size] for cut in cuts}
     if done := sum(len(parts.pop(name)) for name in list_parts(place)):
         print(f"{done:,} of {len(files):,} pictures were done before.")
-    where = {"out": out, "root": root, "batch_size": batch_size}
-    _ask_cluster(arguments, functools.partial(_explain_part, **where), parts)
+    ask = functools.partial(_explain_part, find_place(root), place, batch_size)
+    _ask_cluster(arguments, ask, parts)
     problems = [row["problem"] for row in read_rows(place, problems=True)]
     explained = terminal.counted(len(files) - len(problems), "picture")
     print(f"{explained} explained. Dataset: {arguments.out}/maps")
     return terminal.report_problems(problems)
 
 
-def _explain_part(network, name, files, *, out: str, root: str, batch_size: int) -> int:
-    """Explain the pictures of a part and write it."""
-    outcomes = stream.explain_pictures(
-        network,
-        files,
-        root="",
-        index=SimpleNamespace(done=(), folder=None, add=lambda rows: None),
-        look=saving.Look(size=1),
-        batch_size=batch_size,
-        read=functools.partial(read_picture, find_place(root)),
-        write=lambda *given, **look: [{"map": one} for one in given[-1]],
-    )
+def _explain_part(root, out, batch_size: int, network, name: str, files) -> int:
+    """Explain the pictures of a part, from a place, and write it to another one."""
+    index = argparse.Namespace(done=(), folder=None, add=lambda rows: None)
+    given = {"root": "", "index": index, "look": saving.Look(size=1)}
+    given["read"] = functools.partial(read_picture, root)
+    given["write"] = lambda *drawn, **look: [{"map": one} for one in drawn[-1]]
+    outcomes = stream.explain_pictures(network, files, batch_size=batch_size, **given)
     bad_or_not = (rows or [{"file": f, "problem": why}] for f, rows, why in outcomes)
-    data = _pack(itertools.chain.from_iterable(bad_or_not))
-    _write(find_place(out), f"maps/{name}", data)
+    _write(out, f"maps/{name}", _pack(itertools.chain.from_iterable(bad_or_not)))
     return len(files)
 
 
@@ -133,19 +124,16 @@ def _predict_batch(network, name, files) -> bytes:
 
 def find_place(text: str) -> tuple[fs.FileSystem, str]:
     """Open the file system of a path or a URI; return it, and the folder in it."""
-    system, folder = fs.FileSystem.from_uri(_absolute(text))
+    text = text if "://" in text else os.path.abspath(text)
+    system, folder = fs.FileSystem.from_uri(text)
     return system, folder.rstrip("/")
-
-
-def _absolute(text: str) -> str:
-    return text if "://" in text else os.path.abspath(text)
 
 
 def list_pictures(place: tuple) -> list[str]:
     """Return the names, from a place, of all pictures in it at any depth, sorted."""
     system, root = place
     found = system.get_file_info(fs.FileSelector(root, recursive=True))
-    names = (info.path[len(root) :].lstrip("/") for info in found if info.is_file)
+    names = (info.path[len(root) + 1 :] for info in found if info.is_file)
     seen = (name for name in names if "/." not in f"/{name}" and "__MACOSX" not in name)
     return sorted(name for name in seen if name.lower().endswith(PICTURE_SUFFIXES))
 
@@ -169,31 +157,27 @@ def read_settings(place: tuple) -> dict | None:
 def _write(place: tuple, name: str, data: bytes | pa.Buffer) -> None:
     """Write a file, whole or not at all, into a folder that exists."""
     system, folder = place
-    path = partial = f"{folder}/{name}"
-    if isinstance(system, fs.LocalFileSystem):
-        # Not among the parts, where a reader takes it for one, and of a name of its
-        # own: an actor that was thought dead may write the same part.
-        partial = f"{folder}/.partial.{os.urandom(8).hex()}"
+    # Not among the parts, where a reader would take it for one, and under a name of its
+    # own: an actor that was thought dead may be writing the same part.
+    partial = f"{folder}/.partial.{os.urandom(8).hex()}"
     with system.open_output_stream(partial) as opened:
-        opened.write(data)  # an object store shows it when its last byte is there
-    if partial != path:
-        system.move(partial, path)
+        opened.write(data)
+    system.move(partial, f"{folder}/{name}")
 
 
 def _pack(rows: Iterable[Mapping]) -> pa.Buffer:
-    """Make Parquet of rows."""
+    """Make Parquet of rows, not at once: each may have a thousand probabilities."""
     data, rows = pa.BufferOutputStream(), map(_pack_row, rows)
     with parquet.ParquetWriter(data, SCHEMA, compression="zstd") as writer:
-        # Not all at once: each may hold the probabilities of a thousand classes.
         while some := list(itertools.islice(rows, 1_000)):
             writer.write_table(pa.Table.from_pylist(some, SCHEMA))
     return data.getvalue()
 
 
 def _pack_row(row: Mapping) -> dict:
+    """Divide the map by its largest value, so that float16's rounding is relative."""
     row = {**row, "file": images.shown_path(row["file"])}
     if "map" in row:
-        # Divided by its largest value, so that the rounding of float16 is relative.
         scale = np.abs(row["map"]).max() or np.float32(1)
         row["map_height"], row["map_width"] = row["map"].shape
         row |= {"map": (row["map"] / scale).astype("<f2").tobytes(), "map_scale": scale}
@@ -239,16 +223,15 @@ class _Actor:
 def _ask_cluster(arguments, ask: Callable, batches: dict) -> dict:
     """Ask actors on all nodes about batches of files; return the answers by name.
 
-    An actor that dies is started again, on any node, and asked again: Ray Data's own
-    habit. A core of each node stays free: where actors take all, a job can wait for
-    ever. The pool grows: one of fixed size waits for an actor that does not come back.
-    An actor claims half a core: of three nodes, one that is left has room for all.
+    Ray Data starts an actor that died again, on any node, and asks it again. A core of
+    each node stays free, and the pool grows: jobs have waited for ever otherwise. An
+    actor claims half a core, so that half of the nodes have room for all.
     """
     if not batches:
         return {}
-    path = arguments.weights if os.path.exists(arguments.weights) else None
-    weights = os.path.abspath(path) if path else arguments.weights
-    opening = argparse.Namespace(**vars(arguments) | {"weights": weights})
+    opening = argparse.Namespace(**vars(arguments))
+    if os.path.exists(opening.weights):  # an actor works in another folder
+        opening.weights = os.path.abspath(opening.weights)
     rows = [{"name": name, "files": files} for name, files in batches.items()]
     try:
         most = _connect(arguments.cluster)
@@ -271,8 +254,7 @@ def _ask_cluster(arguments, ask: Callable, batches: dict) -> dict:
 
 
 def _connect(address: str) -> int:
-    """Start Ray on this machine, or connect to a cluster; return how many actors."""
-    # Nothing is sent to its makers, and little said on the terminal.
+    """Start Ray, which then tells its makers nothing, or connect; count the actors."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
     options = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":

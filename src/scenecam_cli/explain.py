@@ -38,7 +38,6 @@ from scenecam import __version__
 from scenecam_cli import terminal
 from scenecam_cli.terminal import counted, names
 
-# What is asked of the network about every picture, and how its maps are shown.
 ASKED = ("method", "layer", "classes")
 LOOK = ("size", "format", "opacity", "common_scale")
 
@@ -129,7 +128,6 @@ def run(arguments: argparse.Namespace) -> int:
         return (cluster.draw if arguments.source else cluster.explain)(arguments)
     out = Path(os.path.abspath(arguments.out))
     old = run_folder.read_settings(out)
-    # What a run with --cluster wrote is not overwritten.
     again = bool(old) and not (arguments.overwrite and "files_sha256" not in old)
     root, files = stream.find_pictures(
         arguments.pictures, out=out, root=old.get("pictures") if again else None

@@ -91,7 +91,6 @@ def contact_sheets(
 
 def _draw_page(folder: Path, root: str, examples: list, overlays: int) -> bytes:
     import matplotlib.pyplot as plt
-    import numpy as np
 
     from scenecam import images, plots
 
@@ -109,7 +108,7 @@ def _draw_page(folder: Path, root: str, examples: list, overlays: int) -> bytes:
             else:
                 from scenecam_cli.cluster import unpack
 
-                unit = images.unit_map(np.maximum(unpack(row), 0))
+                unit = images.unit_map(unpack(row).clip(0))
                 tiles.append(images.overlay(picture, unit))
             remarks = []
             if len(rows) > 1 or row["class"] != row["predicted"]:
