@@ -164,7 +164,7 @@ def read_index(folder: Path) -> Iterator[dict[str, str]]:
 def read_pictures(folder: Path) -> Iterator[tuple[str, list[dict[str, str]]]]:
     """Iterate over the pictures of the index, or of a dataset, each with its rows."""
     found = read_index(folder)
-    if "files_sha256" in (read_settings(folder) or ()):
+    if not (folder / INDEX).exists() and any(folder.glob("maps/*.parquet")):
         from scenecam_cli import cluster
 
         found = cluster.read_rows(cluster.find_place(str(folder)))
