@@ -95,7 +95,7 @@ def explain_pictures(
     index: Index,
     look: saving.Look,
     batch_size: int = 32,
-    read: Callable = images.read_image,
+    read: Callable | None = None,
     write: Callable = saving.write_maps,
 ) -> Iterator[Outcome]:
     """Explain pictures and write what comes of it into the folder of the index.
@@ -131,7 +131,7 @@ class _Stream:
     index: Index
     look: saving.Look
     pool: ThreadPoolExecutor
-    open: Callable
+    open: Callable | None
     save: Callable
 
     def read_ahead(self, files: Sequence[str], batch_size: int):
@@ -152,7 +152,7 @@ class _Stream:
         yield from waiting
 
     def read(self, file: str) -> _Picture:
-        picture = self.open(os.path.join(self.root, file))
+        picture = (self.open or images.read_image)(os.path.join(self.root, file))
         size = self.look.size
         shown = picture if size is None else images.bound_image(picture, size)
         return _Picture(picture.shape[:2], shown, self.network.fit_picture(picture))
