@@ -152,7 +152,7 @@ def slow_part(seen, seconds=1.0):
         from scenecam_cli import cluster
 
         node = ray.get_runtime_context().get_node_id()
-        (seen / name).write_text(node)
+        (seen / f"{name}.{node}").write_text(node)  # a part may be done again
         time.sleep(seconds)
         return cluster._explain_part(*given, name=name, files=files)
 

@@ -257,10 +257,10 @@ def _connect(address: str) -> int:
     """Start Ray, which then tells its makers nothing, or connect; count the actors."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
     options = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address == "local":
-        # On a single core an actor and other work would not fit side by side.
+    if address == "local":  # an actor and other work need a core each
         options |= {"num_cpus": max(2, os.cpu_count() or 1), "include_dashboard": False}
-    ray.init(address, **options)
+    with terminal.without_notes():
+        ray.init(address, **options)
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     nodes = sum(node["Alive"] for node in ray.nodes())
