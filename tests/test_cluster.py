@@ -279,6 +279,10 @@ def test_a_second_run_asks_nothing_and_other_settings_are_refused(
     assert f"{COUNT} pictures explained" in told.out and "is no picture" in told.err
     assert explain(made, explained, "local", "--method", "layer_cam") == 2
     assert "method was grad_cam, now layer_cam" in capsys.readouterr().err
+    (made[0] / "in" / "new.png").touch()
+    assert explain(made, explained, "local") == 2
+    (made[0] / "in" / "new.png").unlink()
+    assert "files was 65, 4 to a part, 4 at a time, now 66" in capsys.readouterr().err
     words = ("explain", made[0] / "in", "--weights", made[2], "--overwrite")
     assert scenecam(*words, "--out", explained) == 2  # of a run without --cluster
     check(cluster, made, explained)

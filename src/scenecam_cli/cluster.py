@@ -54,7 +54,7 @@ def explain(arguments: argparse.Namespace) -> int:
     network = terminal.open_network(arguments, *local.ASKED)
     root = root if "://" in root else os.path.abspath(root)
     settings = local.settings_of(arguments, network, root) | {
-        "part": [size, batch_size, len(files)],
+        "files": f"{len(files)}, {size} to a part, {batch_size} at a time",
         "files_sha256": hashlib.sha256(os.fsencode("\0".join(files))).hexdigest(),
     }
     for killed in glob.glob(f"{place[1]}/.partial.*"):
