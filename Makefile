@@ -47,7 +47,7 @@ art: book
 	$(BIN)/python tools/art.py
 
 lock:
-	uv pip compile --universal --python-version 3.10 --no-annotate --no-header --no-emit-package scenecam requirements.txt -o requirements-lock.txt
+	uv pip compile --universal --python-version 3.10 --no-annotate --no-header --no-emit-package scenecam requirements.txt pyproject.toml --extra cluster -o requirements-lock.txt
 
 clean:
 	rm -rf _build .venv

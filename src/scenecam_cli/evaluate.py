@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="one folder of pictures for each class")
     terminal.add_network(parser)
+    add("--cluster", metavar="local|ADDRESS", help=terminal.CLUSTER)
     add("--out", required=True, metavar="DIR", help="folder to write to")
     class_folders.add_arguments(parser, part="test")
     add(
@@ -60,8 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
     pictures, skipped = class_folders.load_pictures(arguments, network.size)
     names = network.class_names
     labels = np.array(_match_classes(pictures.class_names, names))[pictures.labels]
-    rows = _predictions(network, pictures.images, arguments.batch_size)
-    probabilities = np.stack(list(terminal.with_progress(rows, len(pictures))))
+    if arguments.cluster:
+        from scenecam_cli import cluster
+
+        probabilities = cluster.predict(arguments, pictures.paths)
+    else:
+        rows = _predictions(network, pictures.images, arguments.batch_size)
+        probabilities = np.stack(list(terminal.with_progress(rows, len(pictures))))
     files = [os.path.relpath(path, arguments.folder) for path in pictures.paths]
     about = {
         "network": arguments.weights,

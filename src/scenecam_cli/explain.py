@@ -12,6 +12,9 @@ what is written, for a picture forest/1.jpg and the class sea:
                                 and the files (map_index: which map of the .npy)
   settings.json                 what all this was made with
 
+With --cluster the rows are in maps/*.parquet, with all probabilities, the map (bytes
+of float16, times map_scale) or a problem. Draw some of them with show or with --from.
+
 A second run of the same command does what is missing. In Python:
   maps = numpy.load("results/forest/1.jpg.npy")
 
@@ -20,6 +23,7 @@ examples:
   scenecam explain photos/ --weights photos-resnet --classes sea,glacier --out results
   scenecam explain photos/ --weights my.keras --class-names cat,dog \
       --method cam --classes all --format png --out results
+  scenecam explain s3://b/photos --weights my.keras --cluster HOST:6379 --out s3://b/maps
 """
 
 from __future__ import annotations
@@ -33,6 +37,9 @@ from pathlib import Path
 from scenecam import __version__
 from scenecam_cli import terminal
 from scenecam_cli.terminal import counted, names
+
+ASKED = ("method", "layer", "classes")
+LOOK = ("size", "format", "opacity", "common_scale")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="feature map to explain at (default: the last on all ways to the logits)",
     )
     _add_look(parser.add_argument_group("how maps are shown"))
-    terminal.add_network(parser)
+    terminal.add_network(parser, required=False)
+    add("--cluster", metavar="local|ADDRESS", help=terminal.CLUSTER)
+    how = "draw these pictures of a dataset of --cluster, instead of asking a network"
+    add("--from", dest="source", metavar="DATASET", help=how)
     add(
         "--batch-size",
         type=terminal.positive,
@@ -110,19 +120,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain the pictures, or those that an earlier run has left."""
     from scenecam_cli import run_folder, stream
 
+    if not (arguments.weights or arguments.source):
+        raise ValueError("say with --weights which network is asked.")
+    if arguments.source or arguments.cluster:
+        from scenecam_cli import cluster
+
+        return (cluster.draw if arguments.source else cluster.explain)(arguments)
     out = Path(os.path.abspath(arguments.out))
     old = run_folder.read_settings(out)
-    again = old is not None and not arguments.overwrite
+    again = bool(old) and not (arguments.overwrite and "files_sha256" not in old)
     root, files = stream.find_pictures(
         arguments.pictures, out=out, root=old.get("pictures") if again else None
     )
-    network = terminal.open_network(
-        arguments,
-        method=arguments.method,
-        layer=arguments.layer,
-        classes=arguments.classes,
-    )
-    settings = _settings(arguments, network, root)
+    network = terminal.open_network(arguments, *ASKED)
+    settings = settings_of(arguments, network, root)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -142,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _explain(arguments, network, files, root, index)
 
 
-def _settings(arguments: argparse.Namespace, network, root: str) -> dict:
+def settings_of(arguments: argparse.Namespace, network, root: str) -> dict:
     """All that the files depend on, as JSON knows it."""
     known, wanted = list(network.class_names), network.classes
     return {
@@ -156,10 +167,7 @@ def _settings(arguments: argparse.Namespace, network, root: str) -> dict:
         "method": network.method,
         "layer": network.layer,
         "classes": "predicted" if wanted is None else [known[i] for i in wanted],
-        "size": arguments.size,
-        "format": arguments.format,
-        "opacity": arguments.opacity,
-        "common_scale": arguments.common_scale,
+        **{key: getattr(arguments, key) for key in LOOK},
     }
 
 
@@ -168,9 +176,7 @@ def _explain(arguments, network, files, root, index) -> int:
     from scenecam.saving import Look
     from scenecam_cli.stream import explain_pictures
 
-    look = Look(
-        arguments.size, arguments.format, arguments.opacity, arguments.common_scale
-    )
+    look = Look(*(getattr(arguments, key) for key in LOOK))
     todo = sum(file not in index.done for file in files)
     if todo < len(files):
         print(f"{len(files) - todo:,} of {len(files):,} pictures were done before.")

@@ -62,6 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(error, "errno", None):  # the system's, such as DIR being deleted
             return say(1, _system_error(error))
         return say(2, str(error))
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(("ray", "pyarrow")):
+            raise
+        return say(2, 'this needs Ray Data: pip install -e ".[cluster]".')
     except MemoryError as error:
         return say(1, str(error) or "there is not enough memory.")
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`

@@ -162,8 +162,13 @@ def read_index(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def read_pictures(folder: Path) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Iterate over the pictures of the index, each with its rows."""
-    for file, rows in itertools.groupby(read_index(folder), lambda row: row["file"]):
+    """Iterate over the pictures of the index, or of a dataset, each with its rows."""
+    found = read_index(folder)
+    if not (folder / INDEX).exists() and any(folder.glob("maps/*.parquet")):
+        from scenecam_cli import cluster
+
+        found = cluster.read_rows(cluster.find_place(str(folder)))
+    for file, rows in itertools.groupby(found, lambda row: row["file"]):
         yield file, list(rows)
 
 

@@ -26,7 +26,7 @@ PIXELS = 240
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `show`."""
-    parser.add_argument("folder", metavar="DIR", help="what `explain --out` filled")
+    parser.add_argument("folder", metavar="DIR", help="what `explain` filled")
     parser.add_argument(
         "--rows", type=positive, default=6, help="rows of a page (default: 6)"
     )
@@ -92,18 +92,24 @@ def contact_sheets(
 def _draw_page(folder: Path, root: str, examples: list, overlays: int) -> bytes:
     import matplotlib.pyplot as plt
 
-    from scenecam import plots
+    from scenecam import images, plots
 
     tiles, titles = [], []
     for file, rows in examples:
-        tiles.append(_thumbnail(Path(root) / file))
+        tiles.append(picture := _thumbnail(Path(root) / file))
         share = f"{float(rows[0]['probability']):.0%}"
         titles.append(f"{_tail(file)}\n{_tail(rows[0]['predicted'])} {share}")
         order = sorted(rows, key=lambda row: -float(row["class_probability"]))
         for row in rows:
             if row not in order[:overlays]:
                 continue
-            tiles.append(_thumbnail(folder / row["overlay"]))
+            if "overlay" in row:
+                tiles.append(_thumbnail(folder / row["overlay"]))
+            else:
+                from scenecam_cli.cluster import unpack
+
+                unit = images.unit_map(unpack(row).clip(0))
+                tiles.append(images.overlay(picture, unit))
             remarks = []
             if len(rows) > 1 or row["class"] != row["predicted"]:
                 remarks.append(f"{float(row['class_probability']):.0%}")

@@ -11,7 +11,7 @@ import contextlib
 import os
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from scenecam._data import folders
 from scenecam_cli.run_folder import Index
 
 # What reading a picture raises if the picture, not the program, is at fault.
-UNREADABLE = (ValueError, FileNotFoundError)
+UNREADABLE = (ValueError, FileNotFoundError, PermissionError)
 
 
 class Outcome(NamedTuple):
@@ -95,6 +95,8 @@ def explain_pictures(
     index: Index,
     look: saving.Look,
     batch_size: int = 32,
+    read: Callable | None = None,
+    write: Callable = saving.write_maps,
 ) -> Iterator[Outcome]:
     """Explain pictures and write what comes of it into the folder of the index.
 
@@ -103,11 +105,12 @@ def explain_pictures(
     twice as many are in memory. Files are relative to `root`; those in ``index.done``
     are passed over, and for each of the others an outcome is yielded, in their order.
     The rows of a picture are added to the index, an open one, when its files are whole.
+    Pictures and maps that are not files here have another `read` and `write`.
     """
     # Each thread may hold a whole large picture.
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     labels = saving.class_labels(network.class_names)
-    stream = _Stream(network, labels, root, index, look, pool)
+    stream = _Stream(network, labels, root, index, look, pool, read, write)
     try:
         # Reading a picture changes the filters of warnings for a moment; threads that
         # do so at once can leave them changed, so they are put back at the end.
@@ -128,6 +131,8 @@ class _Stream:
     index: Index
     look: saving.Look
     pool: ThreadPoolExecutor
+    open: Callable | None
+    save: Callable
 
     def read_ahead(self, files: Sequence[str], batch_size: int):
         """Iterate over batches, while the pictures of the next one are being read.
@@ -147,7 +152,7 @@ class _Stream:
         yield from waiting
 
     def read(self, file: str) -> _Picture:
-        picture = images.read_image(os.path.join(self.root, file))
+        picture = (self.open or images.read_image)(os.path.join(self.root, file))
         size = self.look.size
         shown = picture if size is None else images.bound_image(picture, size)
         return _Picture(picture.shape[:2], shown, self.network.fit_picture(picture))
@@ -198,7 +203,7 @@ class _Stream:
         """Write the files of one picture and return its rows."""
         names, best = self.network.class_names, int(np.argmax(probabilities))
         labels = [self.labels[of_class] for of_class in classes]
-        written = saving.write_maps(
+        written = self.save(
             self.index.folder, file, picture.shown, maps, labels=labels, look=self.look
         )
         rows = []
@@ -215,6 +220,7 @@ class _Stream:
                     "peak_row": row,
                     "peak_column": column,
                     "peak_logits": f"{one.max():.9g}",
+                    "probabilities": probabilities,  # not in the index
                     "map_index": number,
                     **written[number],
                 }

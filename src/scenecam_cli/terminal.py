@@ -16,6 +16,7 @@ from pathlib import Path
 SECONDS_BETWEEN_LINES = 60
 
 WEIGHTS = "shipped weights, such as photos-resnet, or a .keras or Keras 2 .h5 file"
+CLUSTER = "work with Ray on all cores of this machine, or on a cluster"
 
 
 # ---- What is shown -------------------------------------------------------------------
@@ -127,10 +128,10 @@ def names(text: str) -> list[str]:
     return found
 
 
-def add_network(parser: argparse.ArgumentParser) -> None:
+def add_network(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what says which network it is, and which pictures it takes."""
     add = parser.add_argument
-    add("--weights", required=True, metavar="NAME_OR_FILE", help=WEIGHTS)
+    add("--weights", required=required, metavar="NAME_OR_FILE", help=WEIGHTS)
     add(
         "--class-names",
         type=names,
@@ -153,18 +154,14 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_network(arguments: argparse.Namespace, **asked):
+def open_network(arguments: argparse.Namespace, *asked: str):
     """Open the network that the options of `add_network` name; say its warnings."""
+    asked = ("class_names", "pixels", "input_size", *asked)
+    asked = {key: getattr(arguments, key) for key in asked}
     with without_notes(), warnings.catch_warnings(record=True) as said:
         from scenecam_cli import network
 
-        opened = network.open_network(
-            arguments.weights,
-            class_names=arguments.class_names,
-            pixels=arguments.pixels,
-            input_size=arguments.input_size,
-            **asked,
-        )
+        opened = network.open_network(arguments.weights, **asked)
     for each in said:
         if each.category is UserWarning:
             print(f"note: {each.message}", file=sys.stderr)
