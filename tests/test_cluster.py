@@ -176,6 +176,9 @@ def test_a_node_that_dies_while_it_works_changes_nothing(
     cluster, nodes, made, tmp_path, monkeypatch, count
 ):
     """Of three nodes the last two go on; of two, one that comes in its place does."""
+    import ray
+
+    done = threading.Event()
     if count == 3:
         nodes.add_node(**nodes.given)
     seen, out = tmp_path / "seen", tmp_path / "out"
@@ -183,16 +186,26 @@ def test_a_node_that_dies_while_it_works_changes_nothing(
     monkeypatch.setattr(cluster, "_explain_part", slow_part(seen, 0.3))
 
     def kill():
-        at_work = first_at_work(seen)
-        (node,) = (node for node in nodes.worker_nodes if node.node_id == at_work)
-        nodes.remove_node(node, allow_graceful=False)
-        if count == 2:
-            nodes.add_node(**nodes.given)
+        try:
+            at_work = first_at_work(seen)
+            if count == 2:
+                nodes.add_node(**nodes.given)
+            (node,) = (node for node in nodes.worker_nodes if node.node_id == at_work)
+            nodes.remove_node(node, allow_graceful=False)
+        finally:
+            done.set()
 
-    killer = threading.Thread(target=kill)
-    killer.start()
+    def give_up():
+        # Without the node that should have come, the job would wait for ever.
+        if not done.wait(120) or len(nodes.worker_nodes) < count - 1:
+            ray.shutdown()
+
+    threads = [threading.Thread(target=each) for each in (kill, give_up)]
+    for thread in threads:
+        thread.start()
     assert explain(made, out, nodes.address) == 1
-    killer.join()
+    for thread in threads:
+        thread.join()
     assert len({path.read_text() for path in seen.glob("*")}) > 1  # another went on
     check(cluster, made, out)
 
@@ -221,7 +234,9 @@ def test_a_killed_driver_is_finished_by_the_same_command(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         cwd=ROOT,
     )
-    while not [*out.glob("maps/*.parquet")] and driver.poll() is None:
+    for _ in range(3_000):
+        if [*out.glob("maps/*.parquet")] or driver.poll() is not None:
+            break
         time.sleep(0.1)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
