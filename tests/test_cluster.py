@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -171,69 +170,58 @@ def first_at_work(seen):
 # ---- What dies -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [3, 2])
-def test_a_node_that_dies_while_it_works_changes_nothing(
-    cluster, nodes, made, tmp_path, monkeypatch, count
-):
-    """Of three nodes the last two go on; of two, one that comes in its place does."""
-    import ray
-
-    done = threading.Event()
-    if count == 3:
-        nodes.add_node(**nodes.given)
-    seen, out = tmp_path / "seen", tmp_path / "out"
-    seen.mkdir()
-    monkeypatch.setattr(cluster, "_explain_part", slow_part(seen, 0.3))
-
-    def kill():
-        try:
-            at_work = first_at_work(seen)
-            if count == 2:
-                nodes.add_node(**nodes.given)
-            (node,) = (node for node in nodes.worker_nodes if node.node_id == at_work)
-            nodes.remove_node(node, allow_graceful=False)
-        finally:
-            done.set()
-
-    def give_up():
-        # Without the node that should have come, the job would wait for ever.
-        if not done.wait(120) or len(nodes.worker_nodes) < count - 1:
-            ray.shutdown()
-
-    threads = [threading.Thread(target=each) for each in (kill, give_up)]
-    for thread in threads:
-        thread.start()
-    assert explain(made, out, nodes.address) == 1
-    for thread in threads:
-        thread.join()
-    assert len({path.read_text() for path in seen.glob("*")}) > 1  # another went on
-    check(cluster, made, out)
-
-
 DRIVER = """
 import sys
 from pathlib import Path
 from test_cluster import slow_part
 from scenecam_cli import cluster, main
-cluster._explain_part = slow_part(Path(sys.argv[1]))
-main.main(sys.argv[2:])
+cluster._explain_part = slow_part(Path(sys.argv[1]), 0.3)
+sys.exit(main.main(sys.argv[2:]))
 """
+
+
+@pytest.fixture
+def driver(nodes, made, tmp_path):
+    """A process that explains the pictures into `out`, and says in `seen` where."""
+    folder, _, weights = made
+    (tmp_path / "seen").mkdir()
+    words = ["explain", folder / "in", "--weights", weights, "--classes", "all"]
+    words += ["--batch-size", "4", "--cluster", nodes.address]
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, tmp_path / "seen", *words]
+        + ["--out", tmp_path / "out"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=ROOT,
+    )
+    yield driver
+    driver.kill()
+    driver.wait()
+
+
+@pytest.mark.parametrize("count", [3, 2])
+def test_a_node_that_dies_while_it_works_changes_nothing(
+    cluster, nodes, made, tmp_path, count, request
+):
+    """Of three nodes the last two go on; of two, one that comes in its place does."""
+    seen = tmp_path / "seen"
+    if count == 3:
+        nodes.add_node(**nodes.given)
+    driver = request.getfixturevalue("driver")
+    at_work = first_at_work(seen)
+    (node,) = (node for node in nodes.worker_nodes if node.node_id == at_work)
+    nodes.remove_node(node, allow_graceful=False)
+    if count == 2:
+        nodes.add_node(**nodes.given)
+    assert driver.wait(timeout=300) == 1  # there was a bad picture
+    assert len({path.read_text() for path in seen.glob("*")}) > 1  # another went on
+    check(cluster, made, tmp_path / "out")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 def test_a_killed_driver_is_finished_by_the_same_command(
-    cluster, nodes, made, tmp_path, capsys
+    cluster, nodes, made, tmp_path, driver, capsys
 ):
-    folder, _, weights = made
-    seen, out = tmp_path / "seen", tmp_path / "out"
-    seen.mkdir()
-    words = ["explain", folder / "in", "--weights", weights, "--classes", "all"]
-    words += ["--batch-size", "4", "--cluster", nodes.address, "--out", out]
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, *map(str, (seen, *words))],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=ROOT,
-    )
+    out = tmp_path / "out"
     for _ in range(3_000):
         if [*out.glob("maps/*.parquet")] or driver.poll() is not None:
             break
