@@ -35,6 +35,7 @@ def main():
             ("one class, last layer", LAST, classes[:1]),
             ("six classes, last layer", LAST, classes),
             ("six classes, five stages", STAGES, classes),
+            ("all classes, last layer", LAST, list(range(1_000))),
         ):
             ways = {
                 "forward pass": forward(model, images, layers, asked),

@@ -282,7 +282,7 @@ def pooled_gradients(head, classes: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         kernel = tf.concat([-kernel, kernel], axis=1)
     cells = as_float(tf.reduce_prod(tf.shape(outputs)[1:3]))
     # Of a thousand columns only those that are asked about.
-    columns = tf.gather(tf.transpose(kernel), classes) / cells
+    columns = tf.transpose(tf.gather(kernel, classes, axis=1), (1, 2, 0)) / cells
     return columns[:, :, None, None, :]
 
 
