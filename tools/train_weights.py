@@ -30,15 +30,6 @@ SEED = 0
 # where it is not the usual one.
 # Trained like the others where a recipe names them, but not shipped.
 TEACHERS = {
-    "animals-teacher": {
-        "builder": "efficientnet_lite0",
-        "arguments": {"weights": "imagenet"},
-        "valid": 0.08,
-        "phases": [
-            (64, {}, {"epochs": 5, "learning_rate": 4e-4, "averaging": 0.99}),
-            (96, {}, {"epochs": 3, "learning_rate": 3e-4, "averaging": 0.99}),
-        ],
-    },
     "photos-teacher": {
         "builder": "resnet",
         "arguments": {"depths": (1, 2, 2)},
@@ -160,20 +151,7 @@ RECIPES = {
             ),
             (32, {}, {"epochs": 4, "learning_rate": 1e-3, "averaging": 0.998}),
             (32, {}, {"epochs": 8, "learning_rate": 1e-3, "averaging": 0.998}),
-            (
-                32,
-                {},
-                {
-                    "epochs": 8,
-                    "learning_rate": 1.5e-3,
-                    "averaging": 0.998,
-                    "label_smoothing": 0.0,
-                    "teachers": ("animals-teacher",),
-                    "keep": "last",
-                },
-            ),
         ],
-        "renew_statistics": True,
         "calibrate": True,
     },
     # The dense layers after the maps depend on the size, so there is a single phase.
@@ -303,19 +281,19 @@ def train_one(name, pictures, test, *, resume=False):
         history = fine_tune(model, train, valid, **recipe["mosaics"])
         return write(name, recipe, model, history, (pictures, train, valid, test))
     phases = [recipes.Phase(*phase) for phase in recipe["phases"]]
-    # Does it go on by learning from a network that is shipped, and larger?
-    larger = [p for p in phases if {*p.settings.get("teachers", ())} & {*RECIPES}]
-    first = phases[: len(phases) - len(larger)]
+    # Does it end by learning from a network that is shipped, and larger?
+    taught = phases[-1].settings.get("teachers") in [(one,) for one in RECIPES]
+    first = phases[:-1] if taught else phases
     teachers = {
-        teacher: find_teacher(teacher, phase.side)
+        teacher: find_teacher(teacher)
         for phase in first
         for teacher in phase.settings.get("teachers", ())
         if teacher != "itself"
     }
     part = {**recipe, "phases": first, "renew_statistics": False}
     model, history = follow(name, part, train, valid, SEED, teachers, resume=resume)
-    for number, phase in enumerate(larger, start=len(first) + 1):
-        learn_from_larger(name, model, history, phase, seed=SEED + number)
+    if taught:
+        learn_from_larger(name, model, history, len(phases))
     if "averaged_with" in recipe:
         average(model, history, recipes.Phase(*recipe["averaged_with"]), train, valid)
     if recipe.get("renew_statistics"):
@@ -323,12 +301,13 @@ def train_one(name, pictures, test, *, resume=False):
     return write(name, recipe, model, history, (pictures, train, valid, test))
 
 
-def learn_from_larger(name, model, history, phase, *, seed):
-    """Follow a phase of a recipe whose teacher is shipped, and larger.
+def learn_from_larger(name, model, history, number):
+    """Follow the last phase of a recipe, whose teacher is a larger network.
 
     The teacher sees the same crops at its own size; made from small pictures they would
     be unlike all that it knows.
     """
+    phase = recipes.Phase(*RECIPES[name]["phases"][number - 1])
     teacher = models.pretrained(*phase.settings["teachers"])
     large = load(name, {"size": teacher.input_shape[1]})[0]
     parts = large.split(RECIPES[name]["valid"], seed=SEED)
@@ -336,7 +315,7 @@ def learn_from_larger(name, model, history, phase, *, seed):
     small = keras.layers.Resizing(phase.side, phase.side)(inputs)
     settings = recipes.SHARED | phase.settings | {"teachers": [teacher]}
     student = keras.Model(inputs, model(small))
-    made = training.fit(student, *parts, **settings, seed=seed)
+    made = training.fit(student, *parts, **settings, seed=SEED + number)
     join(history, phase.side, made)
 
 
@@ -366,17 +345,11 @@ def join(history, side, more):
         history[key].extend(round(value, 4) for value in values)
 
 
-def find_teacher(name, side):
-    """Train a teacher that is not shipped, or take what stands from an earlier run.
-
-    Pictures of `side` are brought to the size that it learned from.
-    """
+def find_teacher(name):
+    """Train a teacher that is not shipped, or take what stands from an earlier run."""
     recipe = TEACHERS[name]
     train, valid = load(name, recipe)[0].split(recipe["valid"], seed=SEED)
-    teacher = follow(name, recipe, train, valid, SEED)[0]
-    inputs = keras.Input((side, side, 3))
-    own = keras.layers.Resizing(*teacher.input_shape[1:3])
-    return keras.Model(inputs, teacher(own(inputs)))
+    return follow(name, recipe, train, valid, SEED)[0]
 
 
 def write(name, recipe, model, history, parts):
