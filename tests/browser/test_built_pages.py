@@ -55,7 +55,7 @@ def set_theme(page, theme):
     page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
 
 
-def survey_page(page, wrong, axe, shot):
+def survey_page(page, wrong, axe, shot=None):
     """All that is asked of one open page, in one visit: to load one takes a second."""
     wide, violations = [], []
     # Between two themes colours fade, and axe would measure something in between.
@@ -68,10 +68,12 @@ def survey_page(page, wrong, axe, shot):
             if over > 0:
                 wide.append(f"{over} pixels too wide at {width}, {theme}")
             wide += page.evaluate(STICKING_OUT)
-    # In dark on a phone, as most who read in bed do: kept, to leaf through.
-    height = page.evaluate("document.documentElement.scrollHeight")
-    part = {"x": 0, "y": 0, "width": WIDTHS[-1], "height": min(height, TALLEST)}
-    page.screenshot(path=shot, full_page=True, clip=part, type="jpeg", quality=60)
+    if shot:  # dark on a phone, as who reads in bed sees it: kept, to leaf through
+        page.emulate_media(color_scheme="dark")  # for a page without the theme
+        height = page.evaluate("document.documentElement.scrollHeight")
+        part = {"x": 0, "y": 0, "width": WIDTHS[-1], "height": min(height, TALLEST)}
+        page.screenshot(path=shot, full_page=True, clip=part, type="jpeg", quality=60)
+        page.emulate_media(color_scheme="light")
     if axe:
         page.set_viewport_size({"width": WIDTHS[0], "height": 900})
         page.evaluate(axe)
