@@ -40,23 +40,11 @@ def replace(target, name, fault):
 
     def apply(patch):
         if isinstance(target, dict):
-            patch.setitem(target, name, of_each_class(fault))
+            patch.setitem(target, name, fault)
         else:
             patch.setattr(target, name, fault)
 
     return apply
-
-
-def of_each_class(fault):
-    """A fault in one class's map, for all classes where they come together."""
-
-    def fold(activations, gradients):
-        if gradients.shape.rank == 4:
-            return fault(activations, gradients)
-        single = tf.unstack(gradients, axis=1)
-        return tf.stack([fault(activations[:, 0], each) for each in single], axis=1)
-
-    return fold
 
 
 def summed_weights(activations, gradients):

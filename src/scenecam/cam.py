@@ -86,7 +86,8 @@ def class_maps(
     Costs one forward pass, and one backward pass per class, whatever the number of
     layers and methods; at the layer below global average pooling only the forward
     pass. The first call traces the model, later calls with any number of pictures do
-    not. More than 16 classes take a forward pass per 16 wherever they go back.
+    not. More than 16 classes take a forward pass per 16, but for CAM and Grad-CAM at
+    that layer.
 
     Examples
     --------
@@ -103,6 +104,7 @@ def class_maps(
     found = fold_pass(*question, folds, **size)[0] if folds else {}
     if "score_cam" in methods:
         found["score_cam"] = _score_pass(*question, **size)
+    found = {name: found[name] for name in methods}
     return found[method] if isinstance(method, str) else found
 
 
@@ -162,8 +164,7 @@ def _score_pass(model, images, layers, chosen, *, batch_size) -> dict:
         for layer, activations in outputs.items():
             some = slices(activations.shape[3], batch_size)
             scores = [score(picture, activations[0, ..., part]) for part in some]
-            scores = np.concatenate(scores)
-            maps = score_cam(activations, scores.T[classes][None])[0]
+            maps = score_cam(activations, np.concatenate(scores).T[classes][None])[0]
             shape = (*chosen.shape, *maps.shape[1:])
             found.setdefault(layer, np.empty(shape, np.float32))[index] = maps
     return found

@@ -7,8 +7,7 @@ ReLU of the papers: that is display.
 - ``activations``, float32 (n, h, w, channels): a layer's output A, in the equations
   A_k(x, y) for channel k.
 - ``gradients``, float32 (n, h, w, channels), or (n, 1, 1, channels) where every cell
-  has the same: G_k(x, y) = dS_c / dA_k(x, y), of the logit S_c of one class c. With a
-  further axis behind n, 1 and c long, of c classes.
+  has the same: G_k(x, y) = dS_c / dA_k(x, y), of the logit S_c of one class c.
 
 Z = h * w is the number of cells. A method returns maps M_c(x, y), float32 (n, h, w):
 signed and in logits where it says nothing else, positive where the cell speaks for the
@@ -50,16 +49,17 @@ def summed_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
 
 def positive_shares(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     """Weigh for Grad-CAM++: sum_xy relu(G_k) / (2 + relu(G_k) sum_xy A_k)."""
-    positive = tf.nn.relu(gradients) + tf.zeros_like(activations)  # in every cell
-    total = tf.reduce_sum(activations, axis=(-3, -2), keepdims=True)
+    gradients = tf.broadcast_to(gradients, tf.shape(activations))
+    positive = tf.nn.relu(gradients)
+    total = tf.reduce_sum(activations, axis=(1, 2), keepdims=True)
     shares = tf.math.divide_no_nan(positive, 2.0 + positive * total)
-    return tf.reduce_sum(shares, axis=(-3, -2))
+    return tf.reduce_sum(shares, axis=(1, 2))
 
 
 def weighted_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     """Weigh for XGrad-CAM: the mean gradient of each channel, weighted by A_k."""
-    above = tf.reduce_sum(activations * gradients, axis=(-3, -2))
-    below = tf.reduce_sum(activations, axis=(-3, -2))
+    above = tf.reduce_sum(activations * gradients, axis=(1, 2))
+    below = tf.reduce_sum(activations, axis=(1, 2))
     return tf.math.divide_no_nan(above, below)
 
 

@@ -205,18 +205,21 @@ def compile_pass(model, layers, count, folds, *, guided: bool = False) -> Callab
 
         if others:  # traced once, not once per class
             backward = compiled(backward, logits.shape)
-        targets = tf.one_hot(tf.transpose(classes), logits.shape[1])
-        every = [backward(targets[i]) for i in range(count)] if others else [{}]
-        found = tf.nest.map_structure(lambda *each: tf.stack(each, axis=1), *every)
-        for k in pooled:
-            known = pooled_gradients(listening.anatomy.head, classes, outputs[k])
-            found[k] = fold(outputs[k][:, None], known)
+        head, targets = listening.anatomy.head, tf.one_hot(classes, logits.shape[1])
+        known = {k: pooled_gradients(head, classes, outputs[k]) for k in pooled}
+        if at_once(listening.anatomy, layers, folds):
+            found = {k: fold(outputs[k][:, None], known[k]) for k in pooled}
+        else:
+            every = [backward(targets[:, i]) if others else {} for i in range(count)]
+            for i, maps in enumerate(every):
+                maps |= {k: fold(outputs[k], known[k][:, i]) for k in pooled}
+            found = tf.nest.map_structure(lambda *each: tf.stack(each, axis=1), *every)
         for k, part in found.items():
             for name, values in part.items():
                 # Of weights of channels one product makes the maps of all classes.
                 if values.shape.rank == 3:
                     part[name] = weighted_sum(outputs[k], values)
-        return found, logits
+        return {k: found[k] for k in layers}, logits
 
     shapes = (None, *model.inputs[0].shape[1:]), (None, count)
     return compiled(step, *shapes, dtypes=(tf.float32, tf.int32))
@@ -236,9 +239,9 @@ def fold_pass(
     folds : mapping of str to callable
         ``fold(activations, gradients)``, called inside the pass with float32 tensors
         (n, h, w, channels): a layer's output and the gradient of one class's logit
-        there. Where every cell has the same gradient it gets (n, 1, h, w, channels) and
-        (n, c, 1, 1, channels) of c classes. Returns a weight for each channel, (n,
-        channels) or (n, c, channels), or what is wanted itself.
+        there (of shape (n, 1, 1, channels) where every cell has the same). Returns a
+        weight for each channel, (n, channels), or what is wanted itself. See `at_once`
+        for those that get c classes together, (n, c, 1, 1, channels).
 
     Returns
     -------
@@ -248,9 +251,8 @@ def fold_pass(
         The logits, which the same pass has computed.
     """
     batches, wanted = slices(len(images), batch_size), chosen.shape[1]
-    forward = {*layers} <= {*anatomy_of(model).features}  # there is no way back to go
-    alone = {*folds.values()} <= {mean_gradients, summed_gradients}
-    rounds = 1 if forward and alone else -(-wanted // CLASSES_PER_PASS)
+    together = at_once(anatomy_of(model), layers, folds)
+    rounds = 1 if together else -(-wanted // CLASSES_PER_PASS)
     count = -(-wanted // rounds)  # classes per round; the last is filled up
     step = keep(
         model,
@@ -270,6 +272,15 @@ def fold_pass(
                     found[name][layer][rows, some] = values.numpy()
         logits.append(said)
     return found, np.concatenate(logits)
+
+
+def at_once(found: anatomy.Anatomy, layers: Names, folds: dict) -> bool:
+    """Whether all classes can be folded together, in no more memory than one takes.
+
+    So it is where none goes back, and each fold reads the gradients alone.
+    """
+    alone = {*folds.values()} <= {mean_gradients, summed_gradients}
+    return alone and {*layers} <= {*found.features}
 
 
 def pooled_gradients(head, classes: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
