@@ -99,7 +99,15 @@ def listen(page):
 
     page.on("console", lambda said: note(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: note(str(error)))
-    page.on("requestfailed", lambda request: note(f"failed: {request.url[:200]}"))
+    # A file that was still on its way as the reader went on to another page is no fault.
+    page.on(
+        "requestfailed",
+        lambda request: (
+            None
+            if request.failure == "net::ERR_ABORTED"
+            else note(f"failed: {request.url[:200]}: {request.failure}")
+        ),
+    )
     page.on(
         "request",
         lambda request: (
