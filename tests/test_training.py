@@ -10,6 +10,7 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -690,7 +691,8 @@ def test_a_wrong_argument_gets_a_sentence(options, words):
     [("epoch", "epochs"), ("lr_schedule", "schedule"), ("verbos", "verbose")],
 )
 def test_an_unknown_argument_is_told_the_nearest(wrong, nearest):
-    with pytest.raises(TypeError, match=f"no argument '{wrong}'; .* '{nearest}'"):
+    words = f"no argument '{wrong}' .did you mean '{nearest}'"
+    with pytest.raises(TypeError, match=words):
         fit(network(), **{wrong: 1})
 
 
@@ -733,3 +735,54 @@ def test_sets_that_do_not_fit_the_model_get_a_sentence():
 def test_a_loss_that_explodes_gets_a_sentence():
     with pytest.raises(ValueError, match="smaller `learning_rate`"):
         fit(network(), learning_rate=1e30, optimizer="sgd", epochs=4)
+
+
+# ---- Normalising
+
+
+def test_batches_are_normalised_as_keras_does_by_one_operation():
+    """Outputs, gradients and moving statistics agree."""
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(3, 2, (3, 2, 5, 4)), tf.float32)
+    found = []
+    for call in (keras.layers.BatchNormalization.call, training._normalise):
+        layer = keras.layers.BatchNormalization(momentum=0.7, epsilon=1e-2)
+        layer.build(x.shape)
+        for weight, value in zip(layer.weights, (1.5, -0.5, 1, 2), strict=True):
+            weight.assign(np.full(4, value, np.float32))
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = call(layer, x, training=True)
+            total = tf.reduce_sum(y**3)
+        ends = tape.gradient(total, [x, layer.gamma.value, layer.beta.value])
+        found.append([y, *ends, layer.moving_mean.value, layer.moving_variance.value])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({"scale": False}, (3, 2, 5, 4)),
+        ({"center": False}, (3, 2, 5, 4)),
+        ({"axis": 1}, (3, 2, 5, 4)),
+        ({"trainable": False}, (3, 2, 5, 4)),
+        ({}, (6, 4)),
+    ],
+)
+def test_other_normalisations_are_left_to_keras(options, shape):
+    layer = keras.layers.BatchNormalization(**options)
+    layer.build(shape)
+    x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
+    wanted = keras.layers.BatchNormalization.call(layer, x, training=True)
+    np.testing.assert_array_equal(training._normalise(layer, x, training=True), wanted)
+
+
+def test_layers_of_a_trained_network_are_its_own_on_disk_too(tmp_path):
+    options = {"num_classes": 3, "stem": 4, "widths": (4,), "depths": (1,)}
+    model = models.resnet((SIDE, SIDE, 3), **options)
+    fit(model, epochs=1, folder=tmp_path)
+    for trained in (model, keras.models.load_model(tmp_path / "best.keras")):
+        norms = training._normalisations(trained)
+        assert {type(layer) for layer in norms} == {keras.layers.BatchNormalization}
+        assert not any("call" in vars(layer) for layer in norms)

@@ -17,7 +17,7 @@ from matplotlib.transforms import Affine2D
 from numpy import ndarray
 
 from scenecam._style import BLUE, GREY, INK, ORANGE, VERMILION, Ax, Names, axes_or_new
-from scenecam.synth import draw_scene
+from scenecam.synth import CLASS_NAMES, draw_scene
 
 Sizes = Sequence[int]  # of layer 1, 2, ...
 # Kind of layer -> (fill, edge). Text stands on the fill, so that is always pale.
@@ -30,7 +30,6 @@ STYLES = {
     "dense": ("#f3dff0", "#a8559a"),
     "block": ("#e4eef8", BLUE),
 }
-_SCENES = ("buildings", "forest", "glacier", "mountain", "sea", "street")
 
 # Winners of the ImageNet classification challenge, and the runner-up of 2014: name,
 # year, layers with weights (None: no deep network), top-5 error on the test set in per
@@ -47,7 +46,7 @@ IMAGENET_RESULTS = (
 
 
 def cnn_pipeline(
-    *, image: ndarray | None = None, class_names: Names = _SCENES, ax: Ax = None
+    *, image: ndarray | None = None, class_names: Names = CLASS_NAMES, ax: Ax = None
 ) -> Axes:
     """From the picture to the classes: convolution, pooling, flatten, dense.
 

@@ -24,8 +24,7 @@ from keras import layers
 from scenecam import blocks
 from scenecam._data.packages import package_file
 from scenecam._engine.anatomy import is_graph
-from scenecam._engine.predictions import predict as predict
-from scenecam._engine.predictions import predict_logits as predict_logits
+from scenecam._engine.predictions import predict, predict_logits  # noqa: F401
 from scenecam._models.torch_file import read_tensors
 from scenecam._models.weights import WEIGHTS as WEIGHTS
 from scenecam._models.weights import load_model as load_model

@@ -87,8 +87,7 @@ def mean_images(images: ndarray, labels: ndarray, class_names: Names) -> Grid:
     if missing := [n for c, n in enumerate(class_names) if c not in labels]:
         what = f"`images` must hold every class; received none of {missing[0]!r}"
         raise ValueError(f"{what}. Leave it out of `class_names` and of `labels`.")
-    classes = range(len(class_names))
-    means = [images[np.equal(labels, c)].mean(axis=0) / 255 for c in classes]
+    means = [images[np.equal(labels, c)].mean(0) / 255 for c in range(len(class_names))]
     return show_images(means, titles=class_names, columns=3, size=1.6)
 
 

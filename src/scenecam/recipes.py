@@ -125,11 +125,10 @@ def follow(
 
 def _build(builder, side, arguments, *, number, seed) -> keras.Model:
     """Call a builder by the names that it has for size of pictures and classes."""
-    build, given = getattr(models, builder), {**arguments, "seed": seed}
-    given |= {"input_shape": (side, side, 3), "num_classes": number}
-    given |= {"side": side, "classes": number}
-    known = inspect.signature(build).parameters
-    return build(**{name: value for name, value in given.items() if name in known})
+    known = inspect.signature(build := getattr(models, builder)).parameters
+    given = {**arguments, "num_classes": number, "classes": number, "seed": seed}
+    given |= {"input_shape": (side, side, 3), "side": side}
+    return build(**{name: given[name] for name in given.keys() & known})
 
 
 def _teachers(names, teachers, model) -> list[keras.Model]:

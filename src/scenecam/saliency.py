@@ -267,5 +267,4 @@ def _logits(model, images: np.ndarray, batch_size: int) -> np.ndarray:
 
 def _resolved(chosen: np.ndarray, logits: np.ndarray) -> np.ndarray:
     """Put the class with the highest logit in the place of -1."""
-    best = logits.argmax(axis=1)[:, None].astype(np.int32)
-    return np.where(chosen < 0, best, chosen)
+    return np.where(chosen < 0, logits.argmax(axis=1)[:, None].astype(np.int32), chosen)

@@ -6,21 +6,21 @@ from one seed and the number of the epoch, so a run that was killed and resumed 
 very batches that it would have seen.
 """
 
+import contextlib
 import dataclasses
-import difflib
 import functools
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from scenecam._engine.anatomy import squashes
+from scenecam._models.weights import nearest
 from scenecam._training import batches, reporters, state
-from scenecam._training.batches import BRIGHTNESS as BRIGHTNESS
-from scenecam._training.batches import SATURATION as SATURATION
-from scenecam._training.batches import SMALLEST_CROP as SMALLEST_CROP
+from scenecam._training.batches import BRIGHTNESS, SATURATION, SMALLEST_CROP  # noqa: F401
 from scenecam.scenes import SceneSet
 
 # How many times the smallest class the largest may have before a word is said.
@@ -191,16 +191,20 @@ def fit(
         done = len(run.history["loss"])
         averaged = [keras.callbacks.SwapEMAWeights()] if settings.averaging else []
         options = {**ends, "teachers": teachers, "epoch": done}
-        model.fit(
-            batches.training_batches(train, settings, **options),
-            steps_per_epoch=steps,
-            initial_epoch=done,
-            epochs=settings.epochs,
-            validation_data=batches.validation_batches(valid, **ends),
-            shuffle=False,  # the batches are shuffled already
-            callbacks=[run, *averaged, reporter],
-            verbose=0,
-        )
+        with contextlib.ExitStack() as stack:
+            for layer in _normalisations(model):
+                layer.call = functools.partial(_normalise, layer)
+                stack.callback(delattr, layer, "call")
+            model.fit(
+                batches.training_batches(train, settings, **options),
+                steps_per_epoch=steps,
+                initial_epoch=done,
+                epochs=settings.epochs,
+                validation_data=batches.validation_batches(valid, **ends),
+                shuffle=False,  # the batches are shuffled already
+                callbacks=[run, *averaged, reporter],
+                verbose=0,
+            )
     run.finish()
     return run.history
 
@@ -240,20 +244,18 @@ def renew_statistics(
     discrepancy". Averaged weights: Izmailov et al. (2018), "Averaging weights leads to
     wider optima and better generalization".
     """
-    if not (norms := list(_normalisations(model))):
+    if not (norms := _normalisations(model)):
         return
     settings = Settings(batch_size=batch_size, augment=False, seed=seed)
     stream = batches.training_batches(scenes, settings, **_ends(model, scenes))
     steps = batches.steps_per_epoch(scenes, batch_size)
-    own = [layer.momentum for layer in norms]
-    try:
+    with contextlib.ExitStack() as stack:
+        for layer in norms:
+            stack.callback(setattr, layer, "momentum", layer.momentum)
         for step, (pictures, _) in enumerate(stream.take(steps)):
             for layer in norms:  # so that every batch counts alike in the end
                 layer.momentum = step / (step + 1)
             model(pictures, training=True)
-    finally:
-        for layer, momentum in zip(norms, own, strict=True):
-            layer.momentum = momentum
 
 
 def augment_images(images: np.ndarray, *, seed: int) -> np.ndarray:
@@ -269,11 +271,9 @@ def augment_images(images: np.ndarray, *, seed: int) -> np.ndarray:
 
 
 def _check_names(changes):
-    known = vars(Settings())
-    for name in changes.keys() - known:
-        words = [*known, "teachers", "folder", "resume", "verbose"]
-        (nearest,) = difflib.get_close_matches(name, words, n=1, cutoff=0)
-        raise TypeError(f"`fit` has no argument {name!r}; the nearest is {nearest!r}.")
+    words = [*vars(Settings()), "teachers", "folder", "resume", "verbose"]
+    for name in changes.keys() - vars(Settings()):
+        raise TypeError(f"`fit` has no argument {name!r}{nearest(name, words)}.")
 
 
 def _ends(model, scenes) -> dict:
@@ -284,12 +284,28 @@ def _ends(model, scenes) -> dict:
     return {"size": size, "num_classes": model.output_shape[-1]}
 
 
-def _normalisations(model) -> Iterator[keras.layers.BatchNormalization]:
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            yield layer
-        elif isinstance(layer, keras.Model):
-            yield from _normalisations(layer)
+def _normalisations(model) -> list[keras.layers.BatchNormalization]:
+    kind = keras.layers.BatchNormalization
+    return [layer for layer in model._flatten_layers() if isinstance(layer, kind)]
+
+
+def _normalise(layer, x, training=None, mask=None):
+    """Stand in for `layer.call`: what Keras does in ten operations, in one.
+
+    A step of `models.resnet` takes three quarters of the time. The layer stays Keras's
+    own, so that what is saved in the middle of training is, too.
+    """
+    whole = layer.scale and layer.center and layer.axis in (-1, 3)
+    if not (training and layer.trainable and whole and x.shape.rank == 4):
+        return type(layer).call(layer, x, training=training, mask=mask)
+    # Mean and variance, empty, are to be found in the batch.
+    given = {"scale": layer.gamma, "offset": layer.beta, "mean": [], "variance": []}
+    y, mean, var, *_ = tf.raw_ops.FusedBatchNormV3(x=x, epsilon=layer.epsilon, **given)
+    # Its variance is estimated for all pictures; Keras keeps that of the batch.
+    var *= 1 - 1 / tf.cast(tf.size(x) // tf.size(mean), tf.float32)
+    for kept, new in ((layer.moving_mean, mean), (layer.moving_variance, var)):
+        kept.assign(kept + (1 - layer.momentum) * (new - kept))
+    return y
 
 
 def _optimizer(settings, steps) -> keras.Optimizer:

@@ -99,7 +99,7 @@ def listen(page):
 
     page.on("console", lambda said: note(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: note(str(error)))
-    # A file that was still on its way as the reader went on to another page is no fault.
+    # A file that was still on its way as the reader went to another page is no fault.
     page.on(
         "requestfailed",
         lambda request: (

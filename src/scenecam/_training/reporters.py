@@ -64,11 +64,9 @@ class _Lines(_Timed):
 class _Bar(_Timed):
     def on_epoch_begin(self, epoch, logs=None):
         title = ", ".join(filter(None, (self.number(epoch), self.time_left(epoch))))
-        width = {}
-        if sys.stderr.isatty():
-            # Asked by tqdm, some terminals say that they are 0 wide.
-            size = shutil.get_terminal_size()
-            width = {"ncols": min(150, size.columns), "nrows": size.lines}
+        # Asked by tqdm, some terminals say that they are 0 wide.
+        wide, high = shutil.get_terminal_size()
+        width = {"ncols": min(150, wide), "nrows": high} if sys.stderr.isatty() else {}
         self.bar = tqdm(total=self.pictures, desc=title, unit=" pictures", **width)
 
     def on_train_batch_end(self, batch, logs=None):
