@@ -767,6 +767,7 @@ def test_batches_are_normalised_as_keras_does_by_one_operation():
         ({"center": False}, (3, 2, 5, 4)),
         ({"axis": 1}, (3, 2, 5, 4)),
         ({"trainable": False}, (3, 2, 5, 4)),
+        ({"synchronized": True}, (3, 2, 5, 4)),
         ({}, (6, 4)),
     ],
 )
@@ -776,6 +777,21 @@ def test_other_normalisations_are_left_to_keras(options, shape):
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
     wanted = keras.layers.BatchNormalization.call(layer, x, training=True)
     np.testing.assert_array_equal(training._normalise(layer, x, training=True), wanted)
+
+
+def test_a_mask_or_another_kind_of_normalisation_is_left_to_its_own_call():
+    class Own(keras.layers.BatchNormalization):
+        def call(self, inputs, training=None, mask=None):
+            return inputs + 1
+
+    x = tf.constant(np.random.default_rng(0).normal(size=(3, 2, 5, 4)), tf.float32)
+    own = Own()
+    np.testing.assert_array_equal(training._normalise(own, x, training=True), x + 1)
+    layer, mask = keras.layers.BatchNormalization(), np.arange(30).reshape(3, 2, 5) < 9
+    layer.build(x.shape)
+    given = {"training": True, "mask": tf.constant(mask)}
+    wanted = keras.layers.BatchNormalization.call(layer, x, **given)
+    np.testing.assert_array_equal(training._normalise(layer, x, **given), wanted)
 
 
 def test_layers_of_a_trained_network_are_its_own_on_disk_too(tmp_path):

@@ -36,8 +36,7 @@ def class_pie(labels: ndarray, class_names: Names, *, ax: Ax = None) -> Axes:
     counts = np.bincount(labels, minlength=known.stop)
     names = [f"{class_names[c]}\n{counts[c] / len(labels):.1%}" for c in known]
     ax = _style.axes_or_new(ax, 5, 3.8)
-    edge = {"edgecolor": "white", "linewidth": 1.5}
-    text = {"fontsize": 10, "color": _style.INK}
+    edge, text = {"ec": "white", "lw": 1.5}, {"size": 10, "color": _style.INK}
     look = {"colors": _style.class_colours(known.stop), "counterclock": False}
     ax.pie(counts, labels=names, startangle=90, wedgeprops=edge, textprops=text, **look)
     return ax

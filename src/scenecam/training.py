@@ -295,8 +295,9 @@ def _normalise(layer, x, training=None, mask=None):
     A step of `models.resnet` takes three quarters of the time. The layer stays Keras's
     own, so that what is saved in the middle of training is, too.
     """
-    whole = layer.scale and layer.center and layer.axis in (-1, 3)
-    if not (training and layer.trainable and whole and x.shape.rank == 4):
+    plain = type(layer) is keras.layers.BatchNormalization and not layer.synchronized
+    whole = layer.scale and layer.center and layer.axis in (-1, 3) and layer.trainable
+    if not (training and plain and whole and mask is None and x.shape.rank == 4):
         return type(layer).call(layer, x, training=training, mask=mask)
     # Mean and variance, empty, are to be found in the batch.
     given = {"scale": layer.gamma, "offset": layer.beta, "mean": [], "variance": []}
