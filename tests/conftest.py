@@ -1,6 +1,7 @@
 """Shared by all tests: no window, quiet TensorFlow, closed figures, seeded numbers."""
 
 import os
+import sys
 from pathlib import Path
 
 # Before anything imports matplotlib or TensorFlow.
@@ -20,11 +21,25 @@ settings.load_profile("unhurried")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def seed():
+    """What a fixture or a test draws is alike, whatever ran before it."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef, request):
+    seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    seed()
+
+
 @pytest.fixture(autouse=True)
 def close_figures():
     yield
-    import sys
-
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
 

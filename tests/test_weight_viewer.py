@@ -35,10 +35,10 @@ def averaged():
 
 @pytest.fixture(scope="module")
 def flattened():
+    keras.utils.set_random_seed(2)
     inputs = keras.Input((12, 12, 3))
     x = keras.layers.Rescaling(1 / 255)(inputs)
     x = keras.layers.Conv2D(4, 3, strides=3, activation="relu", name="features")(x)
-    keras.utils.set_random_seed(2)
     outputs = keras.layers.Dense(3, name="logits")(keras.layers.Flatten()(x))
     model = keras.Model(inputs, outputs)
     kernel = model.get_layer("logits").get_weights()[0]
