@@ -17,6 +17,9 @@ from PIL import Image
 from scenecam._data.decoding import check_size, decode, resize
 from scenecam._data.whole import whole_file
 
+# By its name matplotlib makes a colormap anew for each map, which outlasts its use.
+INFERNO = colormaps["inferno"]
+
 
 class NoEvidence(UserWarning):
     """Some maps hold nothing positive: nothing in the picture speaks for the class.
@@ -238,8 +241,7 @@ def upsample_map(class_map: np.ndarray, size, *, method="bilinear") -> np.ndarra
         columns = (np.arange(width) + 0.5) * values.shape[-1] / width
         return values[..., rows.astype(int)[:, None], columns.astype(int)]
     if method != "bilinear":
-        known = "'bilinear' or 'nearest'"
-        raise ValueError(f"method must be {known}; received {method!r}.")
+        raise ValueError(f"method is 'bilinear' or 'nearest'; received {method!r}.")
     down = _bilinear_weights(values.shape[-2], height)
     across = _bilinear_weights(values.shape[-1], width)
     return down @ (values @ across.T)
@@ -256,8 +258,8 @@ def colour_map(unit: np.ndarray, *, cmap="inferno") -> np.ndarray:
     if values.size and (values.min() < -1e-5 or values.max() > 1 + 1e-5):
         span = f"{values.min():.6g} to {values.max():.6g}"
         raise ValueError(f"unit must lie in 0..1; received {span}. Use unit_map first.")
-    colours = colormaps.get_cmap(cmap)(np.clip(values, 0.0, 1.0), bytes=True)
-    return np.ascontiguousarray(colours[..., :3])
+    colours = INFERNO if cmap == "inferno" else colormaps.get_cmap(cmap)
+    return np.ascontiguousarray(colours(values.clip(0.0, 1.0), bytes=True)[..., :3])
 
 
 def overlay(

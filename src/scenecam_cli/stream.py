@@ -1,8 +1,7 @@
 """A stream of picture files to raw maps, heatmaps, overlays and rows of an index.
 
-Pictures go through in batches, the next one being read while the network works on one:
-memory does not grow with their number. The network is handed in, and TensorFlow is not
-imported here.
+Pictures go through in batches: while the network works on one, the next is read and the
+last one written. The network is handed in, and TensorFlow is not imported here.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, pairwise, starmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,10 +102,10 @@ def explain_pictures(
 
     The network may be any object with the `class_names`, `fit_picture` and `answer` of
     `network.Network`. As many pictures as `batch_size` says go through it together, and
-    twice as many are in memory. Files are relative to `root`; those in ``index.done``
-    are passed over, and for each of the others an outcome is yielded, in their order.
-    The rows of a picture are added to the index, an open one, when its files are whole.
-    Pictures and maps that are not files here have another `read` and `write`.
+    three times as many are in memory. Files are relative to `root`; those in
+    ``index.done`` are passed over, and for each of the others an outcome is yielded, in
+    their order. The rows of a picture are added to the index, an open one, when its
+    files are whole. Other than files here need another `read` and `write`.
     """
     # Each thread may hold a whole large picture.
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
@@ -115,8 +115,9 @@ def explain_pictures(
         # Reading a picture changes the filters of warnings for a moment; threads that
         # do so at once can leave them changed, so they are put back at the end.
         with warnings.catch_warnings():
-            for batch, reading in stream.read_ahead(files, batch_size):
-                yield from stream.explain(batch, reading)
+            asked = starmap(stream.explain, stream.read_ahead(files, batch_size))
+            for written, _ in pairwise(chain(asked, [()])):
+                yield from written
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -158,7 +159,7 @@ class _Stream:
         return _Picture(picture.shape[:2], shown, self.network.fit_picture(picture))
 
     def explain(self, batch: Sequence[str], reading: dict) -> Iterator[Outcome]:
-        """Explain and write the pictures of a batch that are being read."""
+        """Explain pictures that are being read; iterate over what is being written."""
         pictures, problems = {}, {}
         for file in list(reading):
             try:
@@ -166,6 +167,9 @@ class _Stream:
             except UNREADABLE as error:
                 problems[file] = str(error)
         writing = self._ask(batch, pictures, problems) if pictures else {}
+        return self._outcomes(batch, problems, writing)
+
+    def _outcomes(self, batch, problems: dict, writing: dict) -> Iterator[Outcome]:
         for file in batch:
             if file in problems:
                 yield Outcome(file, [], problems[file])
