@@ -103,7 +103,7 @@ def xplique(model, images, layers, classes):
     }
 
     def one(layer, c):
-        targets = np.eye(CLASSES, dtype=np.float32)[[c] * len(images)]
+        targets = np.eye(model.output_shape[-1], dtype=np.float32)[[c] * len(images)]
         return lambda: np.asarray(explainers[layer].explain(images, targets))
 
     return [one(layer, c) for layer in layers for c in classes]
