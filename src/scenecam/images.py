@@ -290,9 +290,13 @@ def overlay(
         raise ValueError(f"unit must be one map (h, w); received {np.shape(unit)}.")
     if np.shape(unit) != image.shape[:2]:
         unit = upsample_map(unit, image.shape[:2])
+    return blend(image, colour_map(unit, cmap=cmap), opacity)
+
+
+def blend(image: np.ndarray, colours: np.ndarray, opacity: float) -> np.ndarray:
+    """As `overlay`, of colours (..., h, w, 3) that are made already; unchecked."""
     # In float: bytes would wrap around at 256 and round twice.
-    blend = (1 - opacity) * image + opacity * colour_map(unit, cmap=cmap)
-    return np.rint(blend).astype(np.uint8)
+    return np.rint((1 - opacity) * image + opacity * colours).astype(np.uint8)
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -357,8 +361,7 @@ def _bilinear_weights(source: int, target: int) -> np.ndarray:
     # When it shrinks the triangle widens, so that no value is passed over.
     distances = np.abs(np.arange(source) - centres[:, None]) / max(step, 1.0)
     weights = np.maximum(1 - distances, 0)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return weights.astype(np.float32)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _encode(image: np.ndarray, form: str, **options) -> bytes:

@@ -105,25 +105,28 @@ def write_maps(folder: Path, name: str, picture, maps, *, labels, look: Look) ->
     encode = images.encode_png if look.ending == "png" else images.encode_jpeg
     limit = max(float(maps.max()), 0.0) if look.common_scale else None
     written = [output_names(name, label, look.ending) for label in labels]
-    for paths, one in zip(written, maps, strict=True):
-        unit = np.zeros_like(one)  # without evidence the whole heatmap is dark
-        if one.max() > 0:
-            unit = images.unit_map(one, limit=limit)
-        for kind, image in _draw(picture, unit, look.opacity).items():
-            write_file(folder / paths[kind], encode(image))
+    units, bright = np.zeros_like(maps), maps.max(axis=(1, 2)) > 0
+    units[bright] = images.unit_map(maps[bright], limit=limit)  # the others stay dark
+    # Drawn together while they are small, since calls cost more than pixels.
+    together = max(1, STRIP_PIXELS // picture[..., 0].size)
+    for first in range(0, len(maps), together):
+        some = slice(first, first + together)
+        for kind, drawn in _draw(picture, units[some], look.opacity).items():
+            for paths, image in zip(written[some], drawn, strict=True):
+                write_file(folder / paths[kind], encode(image))
     with whole_file(folder / written[0]["map"]) as partial:
         np.save(partial, np.ascontiguousarray(maps, np.float32))
     return written
 
 
-def _draw(picture: np.ndarray, unit: np.ndarray, opacity: float) -> dict:
-    """Return heatmap and overlay of a map in [0, 1], as large as the picture."""
-    height, width = picture.shape[:2]
-    unit = images.upsample_map(unit, (height, width))
-    step = max(1, STRIP_PIXELS // width)
-    strips = [slice(top, top + step) for top in range(0, height, step)]
-    overlay = [images.overlay(picture[s], unit[s], opacity=opacity) for s in strips]
-    return {"heatmap": images.colour_map(unit), "overlay": np.concatenate(overlay)}
+def _draw(picture: np.ndarray, units: np.ndarray, opacity: float) -> dict:
+    """Return heatmaps and overlays of maps in [0, 1], as large as the picture."""
+    units = images.upsample_map(units, picture.shape[:2])
+    heatmaps = images.colour_map(units)
+    step = max(1, STRIP_PIXELS // (picture.shape[1] * len(units)))
+    strips = [slice(top, top + step) for top in range(0, len(picture), step)]
+    parts = [images.blend(picture[s], heatmaps[:, s], opacity) for s in strips]
+    return {"heatmap": heatmaps, "overlay": np.concatenate(parts, axis=1)}
 
 
 def class_labels(class_names: Sequence[str]) -> list[str]:
@@ -160,5 +163,5 @@ def _shorten(name: str, limit: int) -> str:
     if len(data) <= limit:
         return name
     digest = "~" + hashlib.sha256(data).hexdigest()[:12]
-    start = data[: limit - len(digest)].decode("utf-8", "ignore")  # whole characters
-    return start + digest
+    # Whole characters only.
+    return data[: limit - len(digest)].decode("utf-8", "ignore") + digest

@@ -101,16 +101,15 @@ def explain_pictures(
     """Explain pictures and write what comes of it into the folder of the index.
 
     The network may be any object with the `class_names`, `fit_picture` and `answer` of
-    `network.Network`. As many pictures as `batch_size` says go through it together, and
-    three times as many are in memory. Files are relative to `root`; those in
-    ``index.done`` are passed over, and for each of the others an outcome is yielded, in
-    their order. The rows of a picture are added to the index, an open one, when its
-    files are whole. Other than files here need another `read` and `write`.
+    `network.Network`. As many pictures as `batch_size` says go through it together.
+    Files are relative to `root`; those in ``index.done`` are passed over, and for each
+    of the others an outcome is yielded, in their order. Its rows are added to the
+    index, an open one, when its files are whole. Else give another `read` and `write`.
     """
-    # Each thread may hold a whole large picture.
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+    # Each reader may hold a whole large picture. A second writer only slows the first.
+    pools = ThreadPoolExecutor(min(4, os.cpu_count() or 1)), ThreadPoolExecutor(1)
     labels = saving.class_labels(network.class_names)
-    stream = _Stream(network, labels, root, index, look, pool, read, write)
+    stream = _Stream(network, labels, root, index, look, *pools, read, write)
     try:
         # Reading a picture changes the filters of warnings for a moment; threads that
         # do so at once can leave them changed, so they are put back at the end.
@@ -119,7 +118,8 @@ def explain_pictures(
             for written, _ in pairwise(chain(asked, [()])):
                 yield from written
     finally:
-        pool.shutdown(cancel_futures=True)
+        for pool in pools:
+            pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ class _Stream:
     root: str
     index: Index
     look: saving.Look
-    pool: ThreadPoolExecutor
+    readers: ThreadPoolExecutor
+    writer: ThreadPoolExecutor
     open: Callable | None
     save: Callable
 
@@ -146,7 +147,7 @@ class _Stream:
             batch = files[start : start + batch_size]
             todo = [file for file in batch if file not in self.index.done]
             if todo:
-                futures = {file: self.pool.submit(self.read, file) for file in todo}
+                futures = {file: self.readers.submit(self.read, file) for file in todo}
                 waiting.append((batch, futures))
             if len(waiting) == 2:
                 yield waiting.popleft()
@@ -195,7 +196,7 @@ class _Stream:
                 continue
             if np.isfinite(maps).all():
                 answer = (file, pictures[file], probabilities, classes, maps)
-                writing[file] = self.pool.submit(self.write, *answer)
+                writing[file] = self.writer.submit(self.write, *answer)
             else:
                 problems[file] = (
                     f"{images.shown_path(file)} gives a map with NaN or infinite "

@@ -23,7 +23,8 @@ def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
     Folders on the way are made. After an error `path` is as it was before. Raises
     OSError as the system says, such as on a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
     # The ending stays the same: Keras and NumPy choose a format by it.
     partial = path.with_name(f".partial.{_own_name(shared)}{path.name}")
     try:

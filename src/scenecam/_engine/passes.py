@@ -108,8 +108,7 @@ def slices(count: int, batch_size: int) -> list[slice]:
     """Divide so many into batches; ValueError for batches that hold nothing."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1; received {batch_size}.")
-    starts = range(0, count, batch_size)
-    return [slice(start, start + batch_size) for start in starts]
+    return [slice(i, i + batch_size) for i in range(0, count, batch_size)]
 
 
 def as_batch(images: np.ndarray) -> tf.Tensor:

@@ -100,8 +100,7 @@ def grid_pointing(maps: np.ndarray, *, grid: int = 2) -> np.ndarray:
     parts = np.einsum("nkyx,ry,cx->nkrc", positive, down, across)
     parts = parts.reshape(*shape[:2], cells)
     own, total = np.diagonal(parts, axis1=1, axis2=2), parts.sum(axis=2)
-    chance = np.full(own.shape, 1 / cells)
-    return np.divide(own, total, out=chance, where=total > 0)
+    return np.divide(own, total, out=np.full(own.shape, 1 / cells), where=total > 0)
 
 
 def _shares(size: int, grid: int) -> np.ndarray:
