@@ -182,6 +182,27 @@ def test_maps_that_cannot_be_saved_are_refused_before_anything_is_written(tmp_pa
     assert not out.exists()
 
 
+def test_an_opacity_that_is_none_is_refused(tmp_path):
+    arrays = np.zeros((4, 4, 3), np.uint8), np.ones((1, 2, 2))
+    with pytest.raises(ValueError, match="opacity must be from 0 to 1; received 1.5"):
+        saving.save_maps(
+            tmp_path, "x", *arrays, class_names=["a"], look=saving.Look(opacity=1.5)
+        )
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float16, np.float64])
+def test_maps_of_any_kind_of_number_are_drawn_alike(tmp_path, kind):
+    rng, names = np.random.default_rng(3), ["a", "b"]
+    picture = rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    maps = rng.integers(-9, 10, (2, 3, 4))  # whole, so that each kind holds them
+    look = saving.Look(ending="png")
+    for folder, dtype in (("one", kind), ("two", np.float32)):
+        arrays = picture, maps.astype(dtype)
+        saving.save_maps(tmp_path / folder, "x", *arrays, class_names=names, look=look)
+    for file in (tmp_path / "two").iterdir():
+        assert (tmp_path / "one" / file.name).read_bytes() == file.read_bytes()
+
+
 # ---- Names ---------------------------------------------------------------------------
 
 

@@ -284,8 +284,6 @@ def overlay(
         ``(1 - opacity) * picture + opacity * colour``, rounded.
     """
     _check_image(image)
-    if not 0 <= opacity <= 1:
-        raise ValueError(f"opacity must be from 0 to 1; received {opacity}.")
     if np.ndim(unit) != 2:
         raise ValueError(f"unit must be one map (h, w); received {np.shape(unit)}.")
     if np.shape(unit) != image.shape[:2]:
@@ -294,7 +292,9 @@ def overlay(
 
 
 def blend(image: np.ndarray, colours: np.ndarray, opacity: float) -> np.ndarray:
-    """As `overlay`, of colours (..., h, w, 3) that are made already; unchecked."""
+    """As `overlay`, of colours (..., h, w, 3) that are made already."""
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"opacity must be from 0 to 1; received {opacity}.")
     # In float: bytes would wrap around at 256 and round twice.
     return np.rint((1 - opacity) * image + opacity * colours).astype(np.uint8)
 

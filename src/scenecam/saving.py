@@ -105,7 +105,7 @@ def write_maps(folder: Path, name: str, picture, maps, *, labels, look: Look) ->
     encode = images.encode_png if look.ending == "png" else images.encode_jpeg
     limit = max(float(maps.max()), 0.0) if look.common_scale else None
     written = [output_names(name, label, look.ending) for label in labels]
-    units, bright = np.zeros_like(maps), maps.max(axis=(1, 2)) > 0
+    units, bright = np.zeros(maps.shape, np.float32), maps.max(axis=(1, 2)) > 0
     units[bright] = images.unit_map(maps[bright], limit=limit)  # the others stay dark
     # Drawn together while they are small, since calls cost more than pixels.
     together = max(1, STRIP_PIXELS // picture[..., 0].size)
