@@ -21,10 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from scenecam import images, saving
-from scenecam._data import folders
 from scenecam_cli.network import open_network
 from scenecam_cli.run_folder import Index
-from scenecam_cli.stream import explain_pictures
+from scenecam_cli.stream import explain_pictures, find_pictures
 
 BATCH = 32
 
@@ -64,21 +63,20 @@ def main():
     parser.add_argument("--count", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    found = folders.list_pictures(Path(options.pictures))
-    step = max(1, len(found) // options.count)
-    files = [str(file) for file in found[::step]][: options.count]
+    out = Path(tempfile.gettempdir()) / "results"  # where it looks for none
+    root, found = find_pictures([options.pictures], out=out)
+    files = found[:: max(1, len(found) // options.count)][: options.count]
     one = open_network(options.weights, method="grad_cam")
     six = open_network(options.weights, method="grad_cam", classes="all")
     read = [
-        one.fit_picture(images.read_image(os.path.join(options.pictures, file)))
-        for file in files
+        one.fit_picture(images.read_image(os.path.join(root, file))) for file in files
     ]
     batches = [
         np.stack(read[start : start + BATCH]).astype(np.float32)
         for start in range(0, len(read), BATCH)
     ]
     with tempfile.TemporaryDirectory() as place:  # deleting is not counted
-        where = (options.pictures, files, place)
+        where = (root, files, place)
         ways = {
             "the network's pass": network_pass(one, batches),
             "explain, the predicted class": explained(one, *where),

@@ -10,6 +10,7 @@ would take at the rate that this machine reaches in a large product of matrices.
 """
 
 import argparse
+import functools
 import os
 import time
 
@@ -117,10 +118,6 @@ def matrix_rate(side=3072):
     return side**3 / (time.perf_counter() - begun)
 
 
-def make():
-    return models.resnet(data.load_scenes("train").images.shape[1:])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
@@ -130,6 +127,7 @@ def main():
     count, steps = options.batch, options.steps
     train = data.load_scenes("train")
     train = train.shuffle()[: count * steps]
+    make = functools.partial(models.resnet, train.images.shape[1:])
     how = recipes.SHARED | {"averaging": 0.995, "batch_size": count}
     settings = training.Settings(**how, epochs=2)
     size = {"size": train.images.shape[1:3], "num_classes": 6}

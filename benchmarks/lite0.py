@@ -13,7 +13,7 @@ import resource
 import time
 
 import numpy as np
-from cam import measure, ready_ways, report
+from cam import measure, ready_ways, report, scenecam
 
 from scenecam import cam, data, models
 
@@ -22,12 +22,6 @@ LAST = ["features"]
 STAGES = ["stage1_block1_norm3", "stage2_block2_add", "stage3_block2_add"]
 STAGES += ["stage5_block3_add", "features"]
 INNER = ["stage5_block3_add"]
-
-
-def chosen(model, images, classes):
-    """Maps at the last layer of classes that the network itself chooses."""
-    how = {"layers": LAST, "batch_size": len(images), "classes": classes}
-    return [lambda: cam.class_maps(model, images, **how)]
 
 
 def inner(model, images):
@@ -70,8 +64,8 @@ def main():
         ):
             ways = ready_ways(model, images, layers, asked, left_out)
             if len(asked) == 1:
-                ways["scenecam, predicted"] = chosen(model, images, "predicted")
-                ways["scenecam, top five"] = chosen(model, images, five)
+                for name, some in (("predicted", "predicted"), ("top five", five)):
+                    ways[f"scenecam, {name}"] = scenecam(model, images, layers, some)
             times = measure(ways, options.rounds, options.sample)
             report(f"batch {batch}: {title}", times, batch, "forward pass")
         if options.inner:

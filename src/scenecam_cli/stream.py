@@ -101,10 +101,10 @@ def explain_pictures(
     """Explain pictures and write what comes of it into the folder of the index.
 
     The network may be any object with the `class_names`, `fit_picture` and `answer` of
-    `network.Network`. As many pictures as `batch_size` says go through it together.
-    Files are relative to `root`; those in ``index.done`` are passed over, and for each
-    of the others an outcome is yielded, in their order. Its rows are added to the
-    index, an open one, when its files are whole. Else give another `read` and `write`.
+    `network.Network`. It gets `batch_size` pictures at a time; three such batches are
+    in memory. Files are relative to `root`; those in ``index.done`` are passed over; of
+    each other one an outcome is yielded, in their order, once its files are whole and
+    its rows in the index, an open one. What is no file has its own `read` and `write`.
     """
     # Each reader may hold a whole large picture. A second writer only slows the first.
     pools = ThreadPoolExecutor(min(4, os.cpu_count() or 1)), ThreadPoolExecutor(1)
