@@ -19,7 +19,7 @@ test: .venv/installed
 browser: book
 	$(BIN)/pip install -q -r tests/browser/requirements.txt -c requirements-lock.txt
 	$(BIN)/python tests/browser/fetch_axe.py
-	$(BIN)/python -m pytest -q tests/browser
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/browser
 
 lab: .venv/installed
 	$(BIN)/pip install -q "jupyterlab>=4.2,<5" -c requirements-lock.txt

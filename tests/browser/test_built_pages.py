@@ -1,6 +1,7 @@
 """Every page of the built book: complete offline, no wider than the window, for all."""
 
 import queue
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 WIDTHS = (1280, 360)
 THEMES = ("light", "dark")
+QUESTIONS = 60_000  # bytes, of a chapter's questions and their figures
 TALLEST = 15_000  # pixels that a screenshot holds of a page
 
 # Violations that the packages under the book write and no setting of theirs mends:
@@ -162,6 +164,23 @@ def test_no_exception_from_axe_is_kept_that_nothing_needs(survey):
     }
     for known, part in EXCEPTIONS:
         assert any(rule == known and part in target for rule, target in found), known
+
+
+def test_the_questions_of_a_chapter_weigh_little(book, pytestconfig):
+    weights = {}
+    for address in book_pages(pytestconfig):
+        text = (book / address).read_text(encoding="utf-8")
+        asked = re.findall(r"<fieldset>.*?</fieldset>", text, re.DOTALL)
+        if not asked:
+            continue
+        shown = re.findall(
+            r'<figure[^>]* id="fig-ch\d\d-q.*?_images/(\w+\.\w+)', text, re.DOTALL
+        )
+        weights[address] = sum(len(part.encode()) for part in asked)
+        weights[address] += sum((book / "_images" / f).stat().st_size for f in shown)
+        assert len(shown) == len(set(re.findall(r'id="(fig-ch\d\d-q\d+)"', text)))
+    assert len(weights) == 16 and min(weights.values()) > 5_000
+    assert max(weights.values()) < QUESTIONS, weights
 
 
 def first_chapter(config):
