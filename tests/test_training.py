@@ -372,6 +372,41 @@ def test_kill_leaves_whole_files_that_training_goes_on_from(tmp_path):
         assert epochs_done(tmp_path) - len(history["loss"]) in (0, 1)
 
 
+PLAIN = {"epochs": 2, "optimizer": "sgd", "schedule": "cosine", "weight_decay": 0.01}
+PLAIN |= {"batch_size": 8, "averaging": 0.8, "augment": False, "keep": "last"}
+
+# Devices are made before TensorFlow starts, so in a process of its own.
+MIRRORED = """
+import sys
+import numpy as np
+import tensorflow as tf
+sys.path.insert(0, sys.argv[1])
+import test_training as t
+kind = tf.config.list_physical_devices("CPU")[0]
+halves = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(kind, halves)
+made = []
+for names in (["CPU:0"], ["CPU:0", "CPU:1"]):
+    strategy = tf.distribute.MirroredStrategy(names)
+    assert strategy.num_replicas_in_sync == len(names)
+    with strategy.scope():
+        model = t.network()
+        begun = model.get_weights()
+        history = t.fit(model, **t.PLAIN)
+        made.append((model.get_weights(), history["loss"], history["val_loss"]))
+for one, two in zip(made[0][0], made[1][0], strict=True):
+    np.testing.assert_allclose(one, two, atol=1e-6)
+np.testing.assert_allclose(made[0][1:], made[1][1:], atol=1e-5)
+assert max(abs(a - b).max() for a, b in zip(begun, made[0][0])) > 1e-3
+"""
+
+
+def test_two_devices_learn_what_one_learns():
+    words = [sys.executable, "-c", MIRRORED, str(ROOT / "tests")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def epochs_done(folder):
     if not (folder / "state.npz").is_file():
         return 0

@@ -75,7 +75,7 @@ def explain(arguments: argparse.Namespace) -> int:
     _ask_cluster(arguments, ask, parts)
     problems = [row["problem"] for row in read_rows(place, problems=True)]
     explained = terminal.counted(len(files) - len(problems), "picture")
-    print(f"{explained} explained. Dataset: {arguments.out}/maps")
+    print(f"{explained} explained. Dataset: {place[1]}/maps")
     return terminal.report_problems(problems)
 
 

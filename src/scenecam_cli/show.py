@@ -72,7 +72,7 @@ def contact_sheets(
     if example is None:
         raise ValueError(
             f"{run_folder.shown_path(folder)} holds no explained pictures. Name a "
-            "folder that `scenecam explain --out` filled."
+            "local folder that `scenecam explain --out` filled, or ask its `--from`."
         )
     run_folder.remove_sheets(folder)
     examples = itertools.chain([example], examples)
