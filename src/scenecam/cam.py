@@ -179,9 +179,9 @@ def _check_methods(method: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_layers(model, layers, methods) -> list[str]:
-    anatomy = anatomy_of(model)
     if "cam" not in methods:
         return asked.find_layers(model, layers)
+    anatomy = anatomy_of(model)
     if anatomy.head is None:
         raise ValueError(
             "CAM needs a model that ends in GlobalAveragePooling2D and one Dense, "

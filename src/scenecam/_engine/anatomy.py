@@ -484,13 +484,16 @@ def keep(model: keras.Model, key: Any, make: Callable) -> Any:
         return entry[key]
 
 
-def _parts(model: keras.Model) -> tuple:
-    """Identify layers and activations: a trace is stale when one was exchanged."""
-    return tuple(
-        (id(layer), id(getattr(layer, "activation", None)), _is_quantised(layer))
-        + (_parts(layer) if is_graph(layer) else ())
+def _parts(model: keras.Model) -> list:
+    """Identify layers and activations: a trace is stale when one was exchanged.
+
+    Quantised, a layer has another policy. All of this is asked several times a call.
+    """
+    return [
+        (id(layer), id(getattr(layer, "activation", None)), layer.dtype_policy)
+        + ((_parts(layer),) if is_graph(layer) else ())
         for layer in model.layers
-    )
+    ]
 
 
 def anatomy_of(model: keras.Model) -> Anatomy:

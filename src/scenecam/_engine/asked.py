@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from scenecam._engine.anatomy import anatomy_of, keep, tap_model
+from scenecam._engine.anatomy import Anatomy, anatomy_of, keep, tap_model
 
 # Ranges of pictures, and how those of 0 to 255 are brought there.
 BYTES = (0, 255)
@@ -193,7 +193,6 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
         feature map, or does not influence the logits.
     """
     anatomy = anatomy_of(model)
-    known = layer_names(model)
     if not anatomy.last or len(model.inputs[0].shape) != 4:
         shape = "(n, " + ", ".join(map(str, model.inputs[0].shape[1:])) + ")"
         raise ValueError(
@@ -202,18 +201,20 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
             "output. Explain one with convolutions, or ask models.predict."
         )
     if layers is None:
-        return [_last_map(model)]
+        return [_last_map(model, anatomy)]
     names = [layers] if isinstance(layers, str) else list(layers)
     if not names:
         raise ValueError("`layers` is empty; name at least one, or pass None.")
     for name in names:
         if name in anatomy.repeated:
+            known = layer_names(model)
             calls = [each for each in known if each.rpartition(":")[0] == name]
             raise ValueError(
                 f"Model '{model.name}' calls layer {name!r} more than once. Ask for "
                 f"{' or '.join(map(repr, calls))}."
             )
         if name not in anatomy.sizes:
+            known = layer_names(model)
             nearest = sorted(known, key=lambda other: -_likeness(str(name), other))
             raise ValueError(
                 f"Model '{model.name}' has no feature map named {name!r}. Did you mean "
@@ -227,9 +228,8 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
     return list(dict.fromkeys(names))
 
 
-def _last_map(model: keras.Model) -> str:
+def _last_map(model: keras.Model, anatomy: Anatomy) -> str:
     """The layer that is explained if none is asked for."""
-    anatomy = anatomy_of(model)
     last, size = anatomy.last, anatomy.sizes[anatomy.last]
     if anatomy.tokens:
         path, shape = next(iter(anatomy.tokens.items()))
