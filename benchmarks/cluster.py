@@ -9,7 +9,7 @@ Each round explains the pictures with each number of nodes and with the local co
 in turn; printed are medians, pictures per second from the first picture's answer on
 (the actors have their network then) and in all, and the shares of an actor's seconds.
 Then a model on paper: ten million photographs on a hundred machines. With --memory the
-set is repeated, and the driver's memory and the object store's are printed on the way.
+set is repeated, and the memory of driver, actors and object store printed on the way.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import json
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -182,13 +183,29 @@ def model(rate: float, written: float, read: float) -> None:
     )
 
 
-def object_store() -> int:
-    """Return how many bytes lie in this node's object store; 0 before Ray has begun."""
-    from ray._private.internal_api import node_stats
-
+def object_store() -> float:
+    """Return how many bytes lie in the object store; 0 before Ray has begun."""
     if not ray.is_initialized():
         return 0
-    return node_stats().store_stats.object_store_bytes_used
+    given, left = ray.cluster_resources(), ray.available_resources()
+    return given["object_store_memory"] - left["object_store_memory"]
+
+
+def resident(process: str) -> float:
+    """Return the MiB of memory that a process has, by its name in /proc."""
+    status = Path("/proc", process, "status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def resident_actors() -> list[float]:
+    """Return the MiB of every actor that explains pictures."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        # One may end while it is looked at.
+        with contextlib.suppress(OSError, IndexError):
+            if b"_Actor" in (process / "cmdline").read_bytes():
+                found.append(resident(process.name))
+    return found
 
 
 def watch_memory(options, words: list, folder: Path) -> None:
@@ -210,14 +227,14 @@ def watch_memory(options, words: list, folder: Path) -> None:
             part = max(
                 32, min(cluster.PART, options.memory // cluster.PARTS) // 32 * 32
             )
-            if done * part // 10_000 > shown:
+            if done and done * part // 10_000 > shown:
                 shown = done * part // 10_000
-                status = Path("/proc/self/status").read_text()
-                resident = int(status.split("VmRSS:")[1].split()[0]) / 1024
-                store = object_store() / 2**20
+                actors = ", ".join(f"{one:.0f}" for one in sorted(resident_actors()))
                 print(
-                    f"{done * part:,} pictures: driver {resident:.0f} MiB, object "
-                    f"store {store:.1f} MiB",
+                    f"{done * part:,} pictures: driver {resident('self'):.0f} MiB, "
+                    f"actors {actors} MiB, object store {object_store() / 2**20:.1f} "
+                    "MiB",
+                    file=sys.__stdout__,  # the command's own lines are not shown
                     flush=True,
                 )
 
