@@ -17,10 +17,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
-from scenecam import data, evaluation, models, recipes
+from scenecam import data, models, recipes
 
 REPORT = 0.8659
-ALIKE = {"batch_size": 64, "keep": "last", "smallest_crop": 0.5, "averaging": 0.98}
+ALIKE = {"keep": "last", "smallest_crop": 0.5, "averaging": 0.98}
 
 # Most is learned at 48 pixels, with half the arithmetic of 64; the last epochs
 # get used to the size that the network is asked at in the end.
@@ -44,7 +44,7 @@ def train_once(train, test, seed, verbose):
     model, _ = recipes.follow(RECIPE, train, few, seed=seed, verbose=verbose)
     spent = time.perf_counter() - clock, time.process_time() - processor
     named = models.predict(model, test.images).argmax(axis=1)
-    accuracy, *_ = evaluation.accuracy_interval(test.labels, named)
+    accuracy = (named == test.labels).mean()
     return accuracy, *(seconds / 60 for seconds in spent)
 
 

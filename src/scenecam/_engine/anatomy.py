@@ -485,12 +485,9 @@ def keep(model: keras.Model, key: Any, make: Callable) -> Any:
 
 
 def _parts(model: keras.Model) -> list:
-    """Identify layers and activations: a trace is stale when one was exchanged.
-
-    Quantised, a layer has another policy. All of this is asked several times a call.
-    """
+    """Identify layers and activations: a trace is stale when one was exchanged."""
     return [
-        (id(layer), id(getattr(layer, "activation", None)), layer.dtype_policy)
+        (id(layer), id(getattr(layer, "activation", None)), _is_quantised(layer))
         + ((_parts(layer),) if is_graph(layer) else ())
         for layer in model.layers
     ]
