@@ -114,6 +114,24 @@ def test_resnet_refuses_unequal_plans():
         models.gap_cnn(widths=(4, 8), dilations=(1,))
     with pytest.raises(ValueError, match="one number for each block"):
         models.gap_resnet(widths=(4, 8), dilations=(1,))
+    with pytest.raises(ValueError, match="`steps` need one number for each block"):
+        models.gap_resnet(widths=(4, 8), dilations=(1, 1), steps=(1,))
+
+
+def test_gaps_in_place_of_steps_fill_in_what_the_steps_leave_out(rng):
+    """What steps leave is what gaps compute there, at the borders too."""
+    plan = {"widths": (4, 5, 6, 6), "num_classes": 3}
+    coarse = models.gap_resnet(**plan, dilations=(1, 1, 1, 1), steps=(1, 2, 2, 1))
+    fine = models.gap_resnet(**plan, dilations=(1, 2, 4, 4), seed=1)
+    fine.set_weights(coarse.get_weights())
+    images = rng.integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    few, many = (
+        np.array(keras.Model(model.input, model.get_layer("features").output)(images))
+        for model in (coarse, fine)
+    )
+    assert (few.shape[1:], many.shape[1:]) == ((8, 8, 6), (32, 32, 6))
+    assert many.std(axis=(0, 1, 2)).min() > 0
+    np.testing.assert_allclose(many[:, ::4, ::4], few, atol=1e-4 * few.max())
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def _way_to_classes(path) -> str:
     remedy = "Put the pictures of each class into a folder of its name."
     if parts := [sub.name for sub in _subfolders(path) if _is_part(sub)]:
         what = f"Folders called {', '.join(parts)} are taken for parts, not for classes"
-        remedy = f"{what}. {remedy[:-1]} in them, or rename what is a class."
+        return f"{what}. {remedy[:-1]} in them, or rename what is a class."
     return remedy
 
 

@@ -207,15 +207,13 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
         raise ValueError("`layers` is empty; name at least one, or pass None.")
     for name in names:
         if name in anatomy.repeated:
-            known = layer_names(model)
-            calls = [each for each in known if each.rpartition(":")[0] == name]
+            calls = [c for c in layer_names(model) if c.rpartition(":")[0] == name]
             raise ValueError(
                 f"Model '{model.name}' calls layer {name!r} more than once. Ask for "
                 f"{' or '.join(map(repr, calls))}."
             )
         if name not in anatomy.sizes:
-            known = layer_names(model)
-            nearest = sorted(known, key=lambda other: -_likeness(str(name), other))
+            nearest = sorted(layer_names(model), key=lambda n: -_likeness(str(name), n))
             raise ValueError(
                 f"Model '{model.name}' has no feature map named {name!r}. Did you mean "
                 f"{nearest[0]!r}? It has: {', '.join(nearest)}."

@@ -63,8 +63,7 @@ def predict_logits(
     anatomy = anatomy_of(model)
     if isinstance(images, np.ndarray) and not len(images):
         return np.zeros((0, anatomy.num_classes), np.float32)
-    images = check_pictures(model, images)
-    return read_model(model, images, batch_size=batch_size)[1]
+    return read_model(model, check_pictures(model, images), batch_size=batch_size)[1]
 
 
 def probabilities_of(model: keras.Model, logits: np.ndarray) -> np.ndarray:

@@ -102,8 +102,7 @@ def open_file(path: Path) -> keras.Model:
 
 def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
-        unpacked = sum(part.file_size for part in archive.infolist())
-        _check_size(unpacked, path)
+        _check_size(sum(part.file_size for part in archive.infolist()), path)
         parts = {part.filename: _unpacked(archive, part) for part in archive.infolist()}
     if missing := " or ".join(part for part in PARTS if part not in parts):
         what = f"{path} is not a whole Keras model: its part {missing} is missing"
