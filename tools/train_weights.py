@@ -139,19 +139,20 @@ RECIPES = {
         ],
         "calibrate": True,
     },
+    # It learns with steps in place of gaps, at a ninth of the cost, and ends with gaps.
     "animals-gap_resnet": {
         "builder": "gap_resnet",
-        "arguments": {},
+        "arguments": {"widths": (48, 96, 192, 192)},
         "valid": 0.08,
         "phases": [
             (
-                16,
-                {"dilations": (1, 1, 2, 2)},
-                {"epochs": 12, "learning_rate": 2e-3, "averaging": 0.998},
+                32,
+                {"dilations": (1, 1, 1, 1), "steps": (1, 2, 2, 1)},
+                {"epochs": 48, "learning_rate": 2e-3, "averaging": 0.998},
             ),
-            (32, {}, {"epochs": 4, "learning_rate": 1e-3, "averaging": 0.998}),
-            (32, {}, {"epochs": 8, "learning_rate": 1e-3, "averaging": 0.998}),
+            (32, {}, {"epochs": 1, "learning_rate": 2e-4, "averaging": 0.99}),
         ],
+        "renew_statistics": True,
         "calibrate": True,
     },
     # The dense layers after the maps depend on the size, so there is a single phase.
