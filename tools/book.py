@@ -80,29 +80,29 @@ def files_below(folder: Path) -> list[Path]:
     )
 
 
-def picture_folders(root: Path) -> list[Path]:
+def picture_folders(root: Path) -> dict[str, Path]:
     """Return the folders of photographs and animals that the chapters would use."""
-    found = []
+    found = {}
     for variable, default in (
         ("SCENECAM_SCENES", "photos"),
         ("SCENECAM_ANIMALS", "animals"),
     ):
         named = os.environ.get(variable, "")
         if named != "drawn":
-            found.append(Path(named).expanduser() if named else root / "data" / default)
-    return [folder for folder in found if folder.is_dir()]
+            found[variable] = Path(named or root / "data" / default).expanduser()
+    return {name: folder for name, folder in found.items() if folder.is_dir()}
 
 
 def digest(root: Path) -> str:
     """Digest of all that the chapters' results depend on, but for the chapters."""
-    named = (os.environ.get(name) for name in ("SCENECAM_SCENES", "SCENECAM_ANIMALS"))
-    found = hashlib.sha256(" ".join(map(str, (sys.version, *named))).encode())
+    places = picture_folders(root)
+    found = hashlib.sha256(f"{sys.version} {places}".encode())
     for name in ("src", "data"):
         for path in files_below(root / name):
             found.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     for path in sorted(root.glob("requirements*.txt")) + [root / "_config.yml"]:
         found.update(path.read_bytes() if path.is_file() else b"")
-    for folder in picture_folders(root):
+    for folder in places.values():
         # Thousands of photographs: their names, sizes and times stand for their bytes.
         for path in sorted(folder.rglob("*")):
             if path.is_file():
@@ -115,15 +115,9 @@ def digest(root: Path) -> str:
 def build(root: Path) -> int:
     """Build the HTML book; return jupyter-book's exit code."""
     output = root / "_build"
-    stamp = output / "inputs.sha256"
-    now = digest(root)
-    if not stamp.is_file() or stamp.read_text() != now:
-        for name in (".jupyter_cache", ".doctrees", "html"):
-            shutil.rmtree(output / name, ignore_errors=True)
-        output.mkdir(exist_ok=True)
-        stamp.write_text(now)
+    cache = open_cache(output, digest(root))
     figures = fine_figures(output / "ipython")
-    if not run_chapters(root, output / ".jupyter_cache", figures):
+    if not run_chapters(root, cache, figures):
         return 1
     code = call_without_notes([*book_command(root), "-W", "-n"], cwd=root, **figures)
     for page, weight in page_weights(output / "html").items():
@@ -136,16 +130,33 @@ def build(root: Path) -> int:
     return code
 
 
-def run_chapters(root: Path, cache_folder: Path, figures: dict[str, str]) -> bool:
+def open_cache(output: Path, now: str):
+    """Open the cache of chapters that were run; drop what has another digest."""
+    from jupyter_cache import get_cache
+
+    stamp = output / "inputs.sha256"
+    if not stamp.is_file() or stamp.read_text() != now:
+        for name in (".jupyter_cache", ".doctrees", "html"):
+            shutil.rmtree(output / name, ignore_errors=True)
+        output.mkdir(exist_ok=True)
+        stamp.write_text(now)
+    return get_cache(output / ".jupyter_cache")
+
+
+def put_into(cache, path: Path, notebook, seconds: float) -> None:
+    """Keep a chapter that was run for the pages to show."""
+    from jupyter_cache.base import CacheBundleIn
+
+    bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
+def run_chapters(root: Path, cache, figures: dict[str, str]) -> bool:
     """Run the chapters that the cache lacks; return whether all of them ended well.
 
     jupyter-book would run them one after the other, each on one of two cores for the
     most part. It takes them from this cache.
     """
-    from jupyter_cache import get_cache
-    from jupyter_cache.base import CacheBundleIn
-
-    cache = get_cache(cache_folder)
     listed = (root / "_toc.yml").read_text()
     for path in chapters(root):
         if f"{path.parent.name}/{path.stem}" in listed:
@@ -162,8 +173,7 @@ def run_chapters(root: Path, cache_folder: Path, figures: dict[str, str]) -> boo
             continue
         beyond = f", more than the {SECONDS} s that it may" if seconds > SECONDS else ""
         print(f"{path.name}: run in {seconds:.0f} s{beyond}", flush=True)
-        bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
-        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        put_into(cache, path, notebook, seconds)
     return well
 
 
@@ -284,12 +294,16 @@ def check(root: Path, *, fresh: bool) -> int:
     """Run the chapters on the drawn scenes under nbval; return pytest's exit code.
 
     A chapter that passed before and depends on nothing that changed since is skipped,
-    and named, unless `fresh`.
+    and named, unless `fresh`. If `build` would run the chapters on the same, it need
+    not: it takes them from here.
     """
+    import nbformat
+
+    output, wanted = root / "_build", digest(root)
     os.environ["SCENECAM_SCENES"] = "drawn"
-    record = root / "_build" / "chapters-passed.json"
+    base, record = digest(root), output / "chapters-passed.json"
+    cache = open_cache(output, base) if base == wanted else None
     passed = json.loads(record.read_text()) if record.is_file() and not fresh else {}
-    base = digest(root)
     keys = {
         path: hashlib.sha256(base.encode() + path.read_bytes()).hexdigest()
         for path in chapters(root)
@@ -298,12 +312,10 @@ def check(root: Path, *, fresh: bool) -> int:
     for path in keys:
         if path not in todo:
             print(f"{path.name}: passed before, nothing it depends on has changed")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
+    environment = share(len(todo)) | fine_figures(output / "ipython")
     worst = 0
-    for path, (code, peak, said) in side_by_side(
-        todo,
-        lambda path: call_measured([*command, str(path)], cwd=root, **share(len(todo))),
+    for path, (code, peak, said, seconds) in side_by_side(
+        todo, lambda path: run_nbval(root, path, environment)
     ):
         print(
             f"{said}{path.name}: {peak / 1e9:.2f} GB of memory at its peak", flush=True
@@ -314,9 +326,27 @@ def check(root: Path, *, fresh: bool) -> int:
         worst = worst or code
         if code == 0:
             passed[path.name] = keys[path]
-            record.parent.mkdir(exist_ok=True)
             record.write_text(json.dumps(passed, indent=1))
+        if code == 0 and cache:
+            put_into(cache, path, nbformat.read(checked(root, path), 4), seconds)
     return worst
+
+
+def checked(root: Path, path: Path) -> Path:
+    """Return where a chapter is kept that nbval ran."""
+    folder = root / "_build" / "checked"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / path.name
+
+
+def run_nbval(root: Path, path: Path, environment: dict) -> tuple:
+    """Run a chapter under nbval: exit code, peak memory in bytes, words, seconds."""
+    script, start = Path(__file__).with_name("book_kept.py"), time.perf_counter()
+    command = [sys.executable, script, checked(root, path)]
+    command += ["-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
+    command += ["--nbval-cell-timeout=300", path]
+    found = call_measured(command, cwd=root, **environment)
+    return *found, time.perf_counter() - start
 
 
 def outputs(root: Path, names: list[str]) -> int:
