@@ -5,6 +5,7 @@ import gc
 import re
 import resource
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from cam_identities import METHODS, assert_close
 from conftest import ROOT
 
 from scenecam import cam
-from scenecam._engine import methods, passes
+from scenecam._engine import anatomy, methods, passes
 from scenecam.images import upsample_map
 
 RNG = np.random.default_rng(1)
@@ -543,6 +544,27 @@ def test_an_exchanged_activation_is_noticed():
     assert not np.any(cam.class_maps(model, IMAGES, method="layer_cam")["features"] < 0)
     layer.activation = keras.activations.linear
     assert np.any(cam.class_maps(model, IMAGES, method="layer_cam")["features"] < 0)
+
+
+def test_layers_are_compared_once_a_question_and_again_in_the_next(monkeypatch):
+    model, compared = gap_model(), []
+    cam.class_maps(model, IMAGES)
+    parts = anatomy._parts
+    monkeypatch.setattr(anatomy, "_parts", lambda m: compared.append(m) or parts(m))
+    cam.class_maps(model, IMAGES)
+    assert compared == [model]
+    with pytest.raises(ValueError, match="no feature map named"):
+        cam.class_maps(model, IMAGES, layers="nowhere")
+    # However the one before ended, and whoever else asks at the same time.
+    compared.clear()
+    with anatomy.one_question(model), ThreadPoolExecutor(1) as other:
+        cam.layer_names(gap_model())
+        cam.layer_names(model)
+        assert compared.count(model) == 1
+        other.submit(cam.layer_names, model).result()
+        assert compared.count(model) == 2
+    cam.layer_names(model)
+    assert compared.count(model) == 3
 
 
 @pytest.mark.parametrize("kind", ["functional", "nested", "sequential"])

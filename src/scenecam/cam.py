@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from scenecam._engine import asked
-from scenecam._engine.anatomy import anatomy_of, keep
+from scenecam._engine.anatomy import anatomy_of, keep, one_question
 from scenecam._engine.asked import check_classes, layer_names
 from scenecam._engine.methods import (
     FOLDED,
@@ -96,14 +96,15 @@ def class_maps(
     (8, 6, 12, 12)
     """
     methods = _check_methods(method)
-    names = _check_layers(model, layers, methods)
-    images = asked.check_pictures(model, images)
-    chosen = check_classes(model, classes, len(images))
-    question, size = (model, images, names, chosen), {"batch_size": batch_size}
-    folds = {name: FOLDED[name] for name in methods if name in FOLDED}
-    found = fold_pass(*question, folds, **size)[0] if folds else {}
-    if "score_cam" in methods:
-        found["score_cam"] = _score_pass(*question, **size)
+    with one_question(model):
+        names = _check_layers(model, layers, methods)
+        images = asked.check_pictures(model, images)
+        chosen = check_classes(model, classes, len(images))
+        question, size = (model, images, names, chosen), {"batch_size": batch_size}
+        folds = {name: FOLDED[name] for name in methods if name in FOLDED}
+        found = fold_pass(*question, folds, **size)[0] if folds else {}
+        if "score_cam" in methods:
+            found["score_cam"] = _score_pass(*question, **size)
     found = {name: found[name] for name in methods}
     return found[method] if isinstance(method, str) else found
 

@@ -106,8 +106,7 @@ def keep(folders: Iterable[Path], entry: Entry, records: Records) -> Found:
     files = [io.BytesIO() for _ in entry.shapes]
     about, skipped = _write_rows(files, records)
     for file, (kind, shape) in zip(files, entry.shapes.items(), strict=True):
-        pixels = np.frombuffer(file.getbuffer(), np.uint8)
-        about[kind] = pixels.reshape(-1, *shape[1:])
+        about[kind] = np.frombuffer(file.getbuffer(), np.uint8).reshape(-1, *shape[1:])
     return SceneSet(class_names=entry.class_names, **about), skipped
 
 

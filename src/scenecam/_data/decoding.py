@@ -149,8 +149,7 @@ def _load(picture: Image.Image, file) -> Image.Image:
         lacking = ground.crop(last).tobytes()
         picture.load()
         if picture.info.get("interlace") or picture.crop(last).tobytes() == lacking:
-            again = Image.open(file, formats=["PNG"])
-            if again.tobytes() != picture.tobytes():
+            if Image.open(file, formats=["PNG"]).tobytes() != picture.tobytes():
                 raise ValueError("its rows end early")
     picture.load()
     return picture

@@ -10,6 +10,7 @@ What the logits are is decided here, for all of the library, from the graph alon
 from values, which may look like probabilities and be none.
 """
 
+import contextlib
 import re
 import threading
 import weakref
@@ -470,15 +471,26 @@ def _is_quantised(layer: Any) -> bool:
 # the model goes, so nothing in it may refer to the model itself, only to layers.
 _KEPT: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _LOCK = threading.RLock()
+_ASKED = threading.local()  # its ``model``: the one that this thread asks just now
+
+
+@contextlib.contextmanager
+def one_question(model: keras.Model) -> Iterator[None]:
+    """Look whether the layers changed once, and not again before the block ends."""
+    anatomy_of(model)
+    _ASKED.model = model
+    try:
+        yield
+    finally:
+        _ASKED.model = None
 
 
 def keep(model: keras.Model, key: Any, make: Callable) -> Any:
     """Return ``make()``, made once per model and key until the layers change."""
     with _LOCK:
-        parts = _parts(model)
-        entry = _KEPT.get(model)
-        if entry is None or entry["parts"] != parts:
-            entry = _KEPT[model] = {"parts": parts}
+        entry, looked = _KEPT.get(model), getattr(_ASKED, "model", None) is model
+        if entry is None or not (looked or entry["parts"] == _parts(model)):
+            entry = _KEPT[model] = {"parts": _parts(model)}
         if key not in entry:
             entry[key] = make()
         return entry[key]

@@ -71,7 +71,7 @@ def _check_range(model: keras.Model, images: np.ndarray) -> None:
     if images.dtype == np.uint8 and (not ranges or BYTES in ranges):
         return
     low, high = float(np.min(images)), float(np.max(images))
-    if not np.isfinite([low, high]).all():
+    if not (-np.inf < low and high < np.inf):  # nor if one is NaN
         bad = [i for i, image in enumerate(images) if not np.isfinite(image).all()]
         raise ValueError(
             f"`images` must be finite; picture {bad[0]} holds NaN or infinite values "
@@ -194,11 +194,10 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
     """
     anatomy = anatomy_of(model)
     if not anatomy.last or len(model.inputs[0].shape) != 4:
-        shape = "(n, " + ", ".join(map(str, model.inputs[0].shape[1:])) + ")"
         raise ValueError(
-            f"Model '{model.name}', which takes arrays {shape}, has no feature map: a "
-            "class map needs pictures (n, h, w, channels) and a layer with such an "
-            "output. Explain one with convolutions, or ask models.predict."
+            f"Model '{model.name}', which takes arrays {model.inputs[0].shape}, has no "
+            "feature map: a class map needs pictures (n, h, w, channels) and a layer "
+            "with such an output. Explain one with convolutions, or ask models.predict."
         )
     if layers is None:
         return [_last_map(model, anatomy)]

@@ -29,11 +29,8 @@ def weighted_sum(activations: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     Weights (n, channels) give one map (n, h, w) for each picture; weights of c classes,
     (n, c, channels), give c maps (n, c, h, w).
     """
-    if weights.shape.rank == 2:
-        return tf.einsum("nhwk,nk->nhw", activations, weights)
-    n, h, w, k = tf.unstack(tf.shape(activations))
-    places = tf.reshape(activations, (n, h * w, k))
-    return tf.reshape(tf.matmul(weights, places, transpose_b=True), (n, -1, h, w))
+    sum_up = "nhwk,nk->nhw" if weights.shape.rank == 2 else "nhwk,nck->nchw"
+    return tf.einsum(sum_up, activations, weights)
 
 
 def mean_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -59,8 +56,7 @@ def positive_shares(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
 def weighted_gradients(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     """Weigh for XGrad-CAM: the mean gradient of each channel, weighted by A_k."""
     above = tf.reduce_sum(activations * gradients, axis=(1, 2))
-    below = tf.reduce_sum(activations, axis=(1, 2))
-    return tf.math.divide_no_nan(above, below)
+    return tf.math.divide_no_nan(above, tf.reduce_sum(activations, axis=(1, 2)))
 
 
 def cam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

@@ -179,8 +179,9 @@ def compile_pass(model, layers, count, folds, *, guided: bool = False) -> Callab
     kernel divided by the number of cells, so no backward pass is made for it.
 
     Returns ``step(images, classes)`` for pictures (n, h, w, 3), float32, and int32 (n,
-    `count`), -1 being the class with the highest logit; n may differ from call to call.
-    What it returns is described in `fold_pass`, as are the other parameters.
+    `count`); a single one may be -1, the class with the highest logit; n may differ
+    from call to call. What it returns is described in `fold_pass`, as are the other
+    parameters.
     """
     listening = Listening(model, layers, guided=guided)
     pooled = [name for name in layers if name in listening.anatomy.features]
@@ -192,8 +193,9 @@ def compile_pass(model, layers, count, folds, *, guided: bool = False) -> Callab
     def step(images: tf.Tensor, classes: tf.Tensor) -> tuple[dict, tf.Tensor]:
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             seen, logits = listening.run(images, tape=tape, watched=others)
-        best = tf.argmax(logits, axis=-1, output_type=tf.int32)[:, None]
-        classes = tf.where(classes < 0, best, classes)
+        if count == 1:
+            best = tf.argmax(logits, axis=-1, output_type=tf.int32)[:, None]
+            classes = tf.where(classes < 0, best, classes)
         outputs = {name: as_float(each) for name, each in seen.items()}
 
         def backward(target: tf.Tensor) -> dict[str, dict]:
@@ -258,7 +260,9 @@ def fold_pass(
         ("fold", tuple(folds), tuple(layers), count, guided),
         lambda: compile_pass(model, layers, count, folds, guided=guided),
     )
-    columns = np.minimum(np.arange(rounds * count), wanted - 1).reshape(rounds, count)
+    columns = [slice(None)]
+    if rounds > 1:
+        columns = np.arange(rounds * count).clip(max=wanted - 1).reshape(rounds, count)
     found, logits = {name: {} for name in folds}, []
     for rows in batches:
         batch = as_batch(images[rows])
@@ -290,10 +294,10 @@ def pooled_gradients(head, classes: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
     kernel = as_float(tf.convert_to_tensor(head.kernel))
     if kernel.shape[1] == 1:
         kernel = tf.concat([-kernel, kernel], axis=1)
-    cells = as_float(tf.reduce_prod(tf.shape(outputs)[1:3]))
+    cells = outputs.shape[1:3].num_elements() or tf.reduce_prod(tf.shape(outputs)[1:3])
     # Of a thousand columns only those that are asked about.
-    columns = tf.transpose(tf.gather(kernel, classes, axis=1), (1, 2, 0)) / cells
-    return columns[:, :, None, None, :]
+    columns = tf.transpose(tf.gather(kernel, classes, axis=1), (1, 2, 0))
+    return columns[:, :, None, None, :] / as_float(cells)
 
 
 def check_gradients(gradients: dict[str, Any]) -> None:

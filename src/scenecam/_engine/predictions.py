@@ -43,8 +43,7 @@ def predict(
     TypeError, ValueError
         As `cam.class_maps`.
     """
-    logits = predict_logits(model, images, batch_size=batch_size)
-    return probabilities_of(model, logits)
+    return probabilities_of(model, predict_logits(model, images, batch_size=batch_size))
 
 
 def predict_logits(

@@ -48,8 +48,7 @@ def check_counts(names: tuple[str, str], a: np.ndarray, b: np.ndarray) -> None:
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """The quotient in float64, NaN where the whole is 0."""
-    quotient = np.full(part.shape, np.nan)
-    return np.divide(part, whole, out=quotient, where=whole > 0)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
 def rank_correlation(maps_a: np.ndarray, maps_b: np.ndarray) -> np.ndarray:

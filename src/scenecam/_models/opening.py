@@ -137,8 +137,7 @@ def _unpacked(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bytes:
     packed.CRC = None
     content = archive.read(packed)
     if part.compress_type != zipfile.ZIP_STORED:
-        unpack = UNPACK[part.compress_type]().decompress
-        content = unpack(content, part.file_size + 1)
+        content = UNPACK[part.compress_type]().decompress(content, part.file_size + 1)
     if len(content) != part.file_size or zlib.crc32(content) != part.CRC:
         raise zipfile.BadZipFile
     return content
@@ -166,8 +165,7 @@ def _checked_structure(text: str | bytes, part: str, path: Path, *, old: bool = 
                 _check_object(node, path, old)
             for key in ("activation", "recurrent_activation"):
                 if not isinstance(name := node.get(key), dict | None):
-                    entry = {"class_name": "function", "config": name}
-                    _check_object(entry, path, old)
+                    _check_object({"class_name": "function", "config": name}, path, old)
             todo += node.values()
             node.pop("compile_config", None)  # of a network inside, Keras reads it
         elif isinstance(node, list):

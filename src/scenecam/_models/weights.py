@@ -293,6 +293,5 @@ def _packed(path):
     with zipfile.ZipFile(path) as archive, zipfile.ZipFile(packed, "w") as out:
         for name in archive.namelist():
             # Without a time of day, the same network gives the same bytes.
-            entry = zipfile.ZipInfo(name)
-            out.writestr(entry, archive.read(name), zipfile.ZIP_BZIP2)
+            out.writestr(zipfile.ZipInfo(name), archive.read(name), zipfile.ZIP_BZIP2)
     return packed.getvalue()

@@ -139,8 +139,7 @@ def quantise(grid: np.ndarray, above: int, below: int) -> list[np.ndarray]:
     bottom = np.maximum(-grid.min(axis=(1, 2)), 0)
     up = above / np.where(top > 0, top, np.inf)[:, None, None]
     down = below / np.where(bottom > 0, bottom, np.inf)[:, None, None]
-    steps = np.rint(grid * np.where(grid > 0, up, down))
-    return [top, bottom, steps.astype(np.int8)]
+    return [top, bottom, np.rint(grid * np.where(grid > 0, up, down)).astype(np.int8)]
 
 
 def class_table(count: int) -> np.ndarray:
