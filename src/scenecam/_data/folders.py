@@ -90,8 +90,7 @@ def find_roots(path) -> dict[str, Path]:
     class folders with pictures.
     """
     path = Path(os.path.abspath(path))
-    above = [at.parent for at in (path, path.parent) if _is_part(at)]
-    for place in (path, *above):
+    for place in (path, *(at.parent for at in (path, path.parent) if _is_part(at))):
         parts = _named_parts(place)
         if len(parts) == len(PARTS):
             return parts

@@ -194,10 +194,11 @@ def find_layers(model: keras.Model, layers: str | Sequence[str] | None) -> list[
     """
     anatomy = anatomy_of(model)
     if not anatomy.last or len(model.inputs[0].shape) != 4:
+        shape = "(n, " + ", ".join(map(str, model.inputs[0].shape[1:])) + ")"
         raise ValueError(
-            f"Model '{model.name}', which takes arrays {model.inputs[0].shape}, has no "
-            "feature map: a class map needs pictures (n, h, w, channels) and a layer "
-            "with such an output. Explain one with convolutions, or ask models.predict."
+            f"Model '{model.name}', which takes arrays {shape}, has no feature map: a "
+            "class map needs pictures (n, h, w, channels) and a layer with such an "
+            "output. Explain one with convolutions, or ask models.predict."
         )
     if layers is None:
         return [_last_map(model, anatomy)]
