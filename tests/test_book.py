@@ -161,6 +161,8 @@ def test_every_input_of_the_chapters_changes_the_digest(small_book, monkeypatch)
     seen.add(tool.digest(small_book))
     monkeypatch.setenv("SCENECAM_SCENES", "drawn")  # what is taken without it, too
     assert tool.digest(small_book) in seen
+    monkeypatch.setenv("SCENECAM_SCENES", "nowhere")
+    assert tool.digest(small_book) not in seen
     photographs = small_book / "elsewhere" / "sea"
     photographs.mkdir(parents=True)
     monkeypatch.setenv("SCENECAM_SCENES", str(photographs.parent))

@@ -88,9 +88,11 @@ def picture_folders(root: Path) -> dict[str, Path]:
         ("SCENECAM_ANIMALS", "animals"),
     ):
         named = os.environ.get(variable, "")
-        if named != "drawn":
-            found[variable] = Path(named or root / "data" / default).expanduser()
-    return {name: folder for name, folder in found.items() if folder.is_dir()}
+        folder = Path(named or root / "data" / default).expanduser()
+        # A name that leads nowhere stays: the chapters say what is wrong with it.
+        if named != "drawn" and (named or folder.is_dir()):
+            found[variable] = folder
+    return found
 
 
 def digest(root: Path) -> str:

@@ -196,8 +196,9 @@ def gap_resnet(
     has as many as the first), `dilations` the gap between the taps of both its
     convolutions: with 1, 2, 4, 4 a number of the last map sees 47x47 pixels.
 
-    `steps` is for learning at less cost: every how many-th row and column each block
-    takes. With 1, 2, 2, 1 and no gaps, the same weights give every fourth of that map.
+    `steps` is for learning at less cost: at a step of 2 a block takes every second row
+    and column of what comes. With steps 1, 2, 2, 1 and no gaps the same weights give
+    every fourth row and column of that map.
 
     Notes
     -----
