@@ -132,16 +132,21 @@ def build(root: Path) -> int:
     return code
 
 
+def made_on(output: Path) -> str | None:
+    """Return the digest that what was built belongs to, None if nothing was."""
+    stamp = output / "inputs.sha256"
+    return stamp.read_text() if stamp.is_file() else None
+
+
 def open_cache(output: Path, now: str):
     """Open the cache of chapters that were run; drop what has another digest."""
     from jupyter_cache import get_cache
 
-    stamp = output / "inputs.sha256"
-    if not stamp.is_file() or stamp.read_text() != now:
+    if made_on(output) != now:
         for name in (".jupyter_cache", ".doctrees", "html"):
             shutil.rmtree(output / name, ignore_errors=True)
         output.mkdir(exist_ok=True)
-        stamp.write_text(now)
+        (output / "inputs.sha256").write_text(now)
     return get_cache(output / ".jupyter_cache")
 
 
@@ -296,15 +301,15 @@ def check(root: Path, *, fresh: bool) -> int:
     """Run the chapters on the drawn scenes under nbval; return pytest's exit code.
 
     A chapter that passed before and depends on nothing that changed since is skipped,
-    and named, unless `fresh`. If `build` would run the chapters on the same, it need
-    not: it takes them from here.
+    and named, unless `fresh`. A `build` that follows takes the chapters from here; but
+    one that was made before, on something else, stays as it is.
     """
     import nbformat
 
-    output, wanted = root / "_build", digest(root)
     os.environ["SCENECAM_SCENES"] = "drawn"
-    base, record = digest(root), output / "chapters-passed.json"
-    cache = open_cache(output, base) if base == wanted else None
+    base, output = digest(root), root / "_build"
+    record = output / "chapters-passed.json"
+    cache = open_cache(output, base) if made_on(output) in (None, base) else None
     passed = json.loads(record.read_text()) if record.is_file() and not fresh else {}
     keys = {
         path: hashlib.sha256(base.encode() + path.read_bytes()).hexdigest()
@@ -329,8 +334,8 @@ def check(root: Path, *, fresh: bool) -> int:
         if code == 0:
             passed[path.name] = keys[path]
             record.write_text(json.dumps(passed, indent=1))
-        if code == 0 and cache:
-            put_into(cache, path, nbformat.read(checked(root, path), 4), seconds)
+            if cache:
+                put_into(cache, path, nbformat.read(checked(root, path), 4), seconds)
     return worst
 
 
